@@ -1,0 +1,199 @@
+import type { Cluster, Redis } from 'ioredis'
+import { redisChannel } from './channels.js'
+
+/** A client of ioredis, supplied by the user: never closed, never configured by a plugin. */
+export type RedisClient = Redis | Cluster
+
+/** What a breaker logs with: a Fastify logger fits. */
+export interface Log {
+  warn(details: object, message: string): void
+  info(details: object, message: string): void
+}
+
+/** Runs after Redis is back and before anybody else is let through; throwing keeps the breaker open. */
+export type Recovery = () => Promise<void>
+
+const PROBE_EVERY = 100
+/** A probe may take longer than an operation: it holds nobody up. */
+const PROBE_LIMIT = 1_000
+
+const breakers = new WeakMap<RedisClient, Breaker>()
+
+/**
+ * Knows, for one client, whether Redis can be asked. Opens at the first missed deadline or lost connection, probes with a
+ * PING every 100 ms, runs every {@link Recovery} (the replay of invalidations, G8), then closes again. One a client, shared
+ * by all plugins; ends with its last user.
+ */
+export class Breaker {
+  readonly #client: RedisClient
+  readonly #log: Log
+  readonly #recoveries = new Set<Recovery>()
+  readonly #listeners = new Set<(up: boolean) => void>()
+  #users = 0
+  #state: 'connecting' | 'up' | 'down' = 'connecting'
+  #reason = 'not connected yet'
+  #probing = false
+  #timer: NodeJS.Timeout | undefined
+  #ownsErrorListener = false
+  #errorLogged = false
+  #first: PromiseWithResolvers | undefined
+
+  /** The breaker of this client; each user calls {@link release} once. */
+  static acquire(client: RedisClient, log: Log): Breaker {
+    let breaker = breakers.get(client)
+    if (!breaker) {
+      breaker = new Breaker(client, log)
+      breakers.set(client, breaker)
+    }
+    breaker.#users++
+    return breaker
+  }
+
+  private constructor(client: RedisClient, log: Log) {
+    this.#client = client
+    this.#log = log
+    client.on('ready', this.#onReady)
+    client.on('close', this.#onClose)
+    client.on('end', this.#onClose)
+    if (client.listenerCount('error') === 0) {
+      this.#ownsErrorListener = true
+      client.on('error', this.#onError)
+    }
+    if (client.status === 'ready') this.#state = 'up'
+    else if (client.status === 'wait') client.connect().catch(() => {})
+    if (this.#state !== 'up') this.#schedule()
+  }
+
+  /** Whether commands are let through. */
+  get up(): boolean {
+    return this.#state === 'up'
+  }
+
+  /** Whether this client has not been connected yet since it was first used here. */
+  get connecting(): boolean {
+    return this.#state === 'connecting'
+  }
+
+  /** Why commands are held back. */
+  get reason(): string {
+    return this.#reason
+  }
+
+  /** Resolves when the client was up for the first time, or is known to be down; at most after `limit` milliseconds. */
+  settled(limit: number): Promise<void> {
+    if (this.#state !== 'connecting') return Promise.resolve()
+    this.#first ??= withResolvers()
+    const { promise } = this.#first
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limit)
+      void promise.then(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** Tells of every change; returns the end of it. */
+  onChange(listener: (up: boolean) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Adds what must be done before Redis is trusted again; returns its removal. */
+  onRecovery(recovery: Recovery): () => void {
+    this.#recoveries.add(recovery)
+    return () => this.#recoveries.delete(recovery)
+  }
+
+  /** Opens the breaker: a deadline was missed, a connection lost, or an invalidation failed. */
+  trip(reason: string): void {
+    this.#reason = reason
+    if (this.#state === 'up') {
+      this.#set('down')
+      this.#log.warn({ reason }, 'larder: Redis is unavailable, going on without it')
+    }
+    this.#schedule()
+  }
+
+  /** Another connection reached the server: connect now rather than wait for the client's back-off. */
+  nudge(): void {
+    if (this.#client.status === 'reconnecting') this.#client.connect().catch(() => {})
+  }
+
+  /** Ends one user's interest; the last one's end removes every listener and timer. */
+  release(): void {
+    if (--this.#users > 0) return
+    breakers.delete(this.#client)
+    clearTimeout(this.#timer)
+    this.#client.off('ready', this.#onReady)
+    this.#client.off('close', this.#onClose)
+    this.#client.off('end', this.#onClose)
+    // Its reconnecting may go on: without any listener ioredis would print each error.
+    if (this.#ownsErrorListener && this.#client.status === 'ready') this.#client.off('error', this.#onError)
+  }
+
+  readonly #onReady = (): void => void this.#probe()
+  readonly #onClose = (): void => this.trip('the connection was closed')
+  readonly #onError = (error: Error): void => {
+    if (this.#errorLogged) return
+    this.#errorLogged = true
+    this.#log.warn({ err: error }, 'larder: the Redis client has no error listener; its first error is')
+  }
+
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      void this.#probe()
+    }, PROBE_EVERY).unref()
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#state === 'up' || this.#probing) return
+    this.#probing = true
+    try {
+      if (this.#client.status !== 'ready') throw new Error(`the client is ${this.#client.status}`)
+      await within(PROBE_LIMIT, ping(this.#client))
+      for (const recovery of this.#recoveries) await within(PROBE_LIMIT * 5, recovery())
+      if (this.#client.status === 'ready') this.#set('up')
+    } catch (error) {
+      this.#reason = error instanceof Error ? error.message : String(error)
+    } finally {
+      this.#probing = false
+    }
+    if (!this.up && breakers.get(this.#client) === this) this.#schedule()
+  }
+
+  #set(state: 'up' | 'down'): void {
+    if (state === 'up' && this.#state === 'down') this.#log.info({}, 'larder: Redis is back')
+    this.#state = state
+    this.#first?.resolve()
+    redisChannel.publish({ type: state, reason: this.#reason })
+    for (const listener of this.#listeners) listener(state === 'up')
+  }
+}
+
+async function ping(client: RedisClient): Promise<void> {
+  // A Cluster is up when all of its masters answer, else a part of the keys would run into the deadline each time.
+  const nodes = 'nodes' in client ? client.nodes('master') : [client]
+  await Promise.all(nodes.map((node) => node.ping()))
+}
+
+interface PromiseWithResolvers {
+  promise: Promise<void>
+  resolve: () => void
+}
+
+function withResolvers(): PromiseWithResolvers {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+function within<T>(limit: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${limit} ms`)), limit).unref()
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}

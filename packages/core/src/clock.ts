@@ -1,0 +1,62 @@
+import { performance } from 'node:perf_hooks'
+
+/** Where a {@link Clock} takes time from; tests hand in their own. Both in milliseconds. */
+export interface TimeSource {
+  /** Never jumps, but stands still while the machine sleeps. */
+  readonly monotonic: () => number
+  /** Goes on while the machine sleeps, but can be set. */
+  readonly wall: () => number
+}
+
+const REAL: TimeSource = { monotonic: () => performance.now(), wall: () => Date.now() }
+
+/** Hits of one turn of the event loop between two readings of the clock. */
+const HITS_PER_READING = 8
+
+/**
+ * The time that a process trusts its copies by, in milliseconds since an arbitrary start. It advances by whichever of the
+ * monotonic and the wall clock went further: never back, also not when the wall clock is set; and also while the machine sleeps.
+ *
+ * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hit of a turn of the event
+ * loop and then at every eighth.
+ */
+export class Clock {
+  readonly #source: TimeSource
+  #monotonic: number
+  #wall: number
+  #now = 0
+  #left = 0
+  #armed = false
+  readonly #endTurn = () => {
+    this.#armed = false
+    this.#left = 0
+  }
+
+  constructor(source: TimeSource = REAL) {
+    this.#source = source
+    this.#monotonic = source.monotonic()
+    this.#wall = source.wall()
+  }
+
+  /** Reads the time. */
+  now(): number {
+    const monotonic = this.#source.monotonic()
+    const wall = this.#source.wall()
+    const step = Math.max(monotonic - this.#monotonic, wall - this.#wall)
+    if (step > 0) this.#now += step
+    this.#monotonic = monotonic
+    this.#wall = wall
+    return this.#now
+  }
+
+  /** The time as of this turn of the event loop, read anew at every eighth call within the turn. */
+  sampled(): number {
+    if (this.#left-- > 0) return this.#now
+    this.#left = HITS_PER_READING - 1
+    if (!this.#armed) {
+      this.#armed = true
+      setImmediate(this.#endTurn)
+    }
+    return this.now()
+  }
+}

@@ -1,0 +1,165 @@
+import { Fence } from '../fence.js'
+import type { Epoch, EpochStore, TagEpochs } from './epoch-store.js'
+import type { Tag } from './tag.js'
+
+/** What the epochs of its tags say of an entry. `unknown`: this process has to read some of them first. */
+export type Verdict = 'fresh' | 'stale' | 'invalid' | 'unknown'
+
+/** What this process knows of a tag: its epochs, and until when (by this process's clock) its key surely lives. */
+interface Known extends TagEpochs {
+  readonly until: number
+}
+
+/** Tags known at most; forgetting one costs a read. */
+const MAX_KNOWN = 100_000
+
+/** What {@link Epochs} needs to know of the feed. */
+export interface Trust {
+  /** Whether changes are heard, now: what was read may be known from now on. */
+  trusted(): boolean
+  now(): number
+}
+
+/**
+ * The epochs of a namespace's tags, as far as this process knows them. {@link changes} counts what was heard of any tag: an entry
+ * that was found valid at this count is valid as long as the count stands, which is what a hit compares.
+ */
+export class Epochs {
+  /** How many changes of tags were heard, from anywhere. */
+  changes = 0
+  /** The highest epoch seen: handed to every tick, so that a failover cannot turn the clock back. */
+  #seen: Epoch = 0
+  readonly #store: EpochStore
+  readonly #trust: Trust
+  readonly #known = new Map<Tag, Known>()
+  /** Tags whose invalidation was called here and has not reached the store yet, by mode. */
+  readonly #pending = { hard: new Map<Tag, number>(), soft: new Map<Tag, number>() }
+  readonly #fence = new Fence()
+
+  constructor(store: EpochStore, trust: Trust) {
+    this.#store = store
+    this.#trust = trust
+  }
+
+  /** What is known, at once, of an entry of this epoch. */
+  verdict(tags: readonly Tag[], epoch: Epoch): Verdict {
+    return this.#judge(tags, epoch, undefined)
+  }
+
+  /** As {@link verdict}, reading what is not known. Rejects when the store cannot be asked. */
+  async check(tags: readonly Tag[], epoch: Epoch): Promise<Exclude<Verdict, 'unknown'>> {
+    for (let attempt = 0; ; attempt++) {
+      const missing = tags.filter((tag) => !this.#known.has(tag))
+      const read = missing.length > 0 ? await this.#read(missing) : undefined
+      const verdict = this.#judge(tags, epoch, read)
+      if (verdict !== 'unknown') return verdict
+      if (attempt === 3) return 'invalid'
+    }
+  }
+
+  /** The clock, with every tag made; what was read is known afterwards. `need`: milliseconds that the tags must live. */
+  async ensure(tags: readonly Tag[], need: number): Promise<Epoch> {
+    const mark = this.#fence.begin()
+    const now = this.#trust.now()
+    try {
+      const { clock, tags: epochs } = await this.#store.ensure(tags, need, this.#seen)
+      this.#see(clock)
+      tags.forEach((tag, i) => {
+        const { hard, soft, life } = epochs[i] as TagEpochs & { life: number }
+        this.#learn(tag, { hard, soft, until: now + life }, mark)
+      })
+      return clock
+    } finally {
+      this.#fence.end()
+    }
+  }
+
+  /** Whether the store of an entry can do without {@link ensure}: all tags are known and live long enough. */
+  ensured(tags: readonly Tag[], need: number): boolean {
+    const until = this.#trust.now() + need
+    return this.#trust.trusted() && tags.every((tag) => (this.#known.get(tag)?.until ?? 0) >= until)
+  }
+
+  /** From now on entries of these tags are invalid (or stale) in this process; ends with {@link settle}. */
+  begin(tags: readonly Tag[], mode: 'hard' | 'soft'): void {
+    for (const tag of tags) {
+      this.#pending[mode].set(tag, (this.#pending[mode].get(tag) ?? 0) + 1)
+      this.heard(tag)
+    }
+  }
+
+  /** The invalidation that began here reached the store, as the returned epoch of {@link raise}. */
+  settle(tags: readonly Tag[], mode: 'hard' | 'soft'): void {
+    for (const tag of tags) {
+      const count = (this.#pending[mode].get(tag) ?? 1) - 1
+      if (count > 0) this.#pending[mode].set(tag, count)
+      else this.#pending[mode].delete(tag)
+      this.heard(tag)
+    }
+  }
+
+  /** Raises the tags in `store` (default: the store of these epochs). */
+  async raise(tags: readonly Tag[], mode: 'hard' | 'soft', store: EpochStore = this.#store): Promise<void> {
+    this.#see(await store.raise(tags, mode, this.#seen))
+  }
+
+  /** A tag changed, as the feed tells or this process did: its epochs must be read again. */
+  heard(tag: Tag): void {
+    this.changes++
+    this.#known.delete(tag)
+    this.#fence.heard(tag)
+  }
+
+  /** Messages may have been lost: nothing is known any more. */
+  forget(): void {
+    this.changes++
+    this.#known.clear()
+    this.#fence.heardAll()
+  }
+
+  #judge(tags: readonly Tag[], epoch: Epoch, read: Map<Tag, TagEpochs | undefined> | undefined): Verdict {
+    let verdict: Verdict = 'fresh'
+    for (const tag of tags) {
+      if (this.#pending.hard.size > 0 && this.#pending.hard.has(tag)) return 'invalid'
+      if (this.#pending.soft.size > 0 && this.#pending.soft.has(tag) && verdict === 'fresh') verdict = 'stale'
+      const known = this.#known.get(tag) ?? read?.get(tag)
+      if (known === undefined) {
+        if (read?.has(tag)) return 'invalid'
+        verdict = 'unknown'
+      } else if (known.hard > epoch) return 'invalid'
+      else if (known.soft > epoch && verdict === 'fresh') verdict = 'stale'
+    }
+    return verdict
+  }
+
+  async #read(tags: readonly Tag[]): Promise<Map<Tag, TagEpochs | undefined>> {
+    const mark = this.#fence.begin()
+    try {
+      const epochs = await this.#store.read(tags)
+      const read = new Map<Tag, TagEpochs | undefined>()
+      tags.forEach((tag, i) => {
+        const value = epochs[i]
+        // Told of while it was read: what was read may be older than the message.
+        if (!this.#fence.clear(tag, mark)) return
+        read.set(tag, value)
+        if (value) this.#learn(tag, { ...value, until: 0 }, mark)
+      })
+      return read
+    } finally {
+      this.#fence.end()
+    }
+  }
+
+  #learn(tag: Tag, known: Known, mark: number): void {
+    this.#see(known.hard)
+    this.#see(known.soft)
+    if (!this.#trust.trusted() || !this.#fence.clear(tag, mark)) return
+    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as Tag)
+    const { until } = this.#known.get(tag) ?? known
+    this.#known.set(tag, { ...known, until: Math.max(until, known.until) })
+  }
+
+  #see(epoch: Epoch): void {
+    if (epoch > this.#seen) this.#seen = epoch
+  }
+}

@@ -1,0 +1,22 @@
+-- Invalidates tags, as one act.
+-- KEYS[1]  clock; KEYS[2..]  tags, all in the slot of the namespace
+-- ARGV[1]  the highest epoch this process has seen; ARGV[2]  'hard' or 'soft'; ARGV[3]  channel to tell, '' where tracking tells
+-- Returns  the new epoch
+-- Ticks the clock, then raises the tags that exist; missing ones stay missing, which already means invalid. Atomic: a reader sees
+-- all of the tags raised or none, and no entry can get an epoch between the tick and the raise.
+local time = redis.call('TIME')
+local clock = tonumber(redis.call('GET', KEYS[1]) or nil) or 0
+local epoch = string.format('%.0f', math.max(clock + 1, tonumber(ARGV[1]) + 1, time[1] * 1000000 + time[2]))
+redis.call('SET', KEYS[1], epoch)
+for i = 2, #KEYS do
+  local value = redis.call('GET', KEYS[i])
+  local hard = value and string.match(value, '^(%d+) %d+$')
+  if hard then
+    if ARGV[2] == 'hard' then hard = epoch end
+    redis.call('SET', KEYS[i], hard .. ' ' .. epoch, 'KEEPTTL')
+  elseif value then
+    redis.call('DEL', KEYS[i])
+  end
+  if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], KEYS[i]) end
+end
+return epoch

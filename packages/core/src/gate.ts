@@ -1,0 +1,255 @@
+import type { ChainableCommander, Cluster, Redis } from 'ioredis'
+import { Breaker, type Log, type RedisClient } from './breaker.js'
+import { RedisTimeoutError, RedisUnavailableError } from './errors.js'
+import type { Script } from './script.js'
+
+/** What Redis answers, with Buffers for strings. */
+export type Reply = Buffer | number | bigint | null | undefined | Error | Reply[]
+/** What a command takes. */
+export type Argument = string | number | Buffer
+
+/** Options of a {@link Gate}. */
+export interface GateOptions {
+  /** Milliseconds that a command may take before it rejects with `LARDER_REDIS_TIMEOUT` and the breaker opens. */
+  readonly deadline: number
+  readonly log: Log
+}
+
+/** Who sends commands: a {@link Gate}, or its {@link Gate.unguarded} face. */
+export interface Caller {
+  /** Any command. `late` is told of a reply that came after the deadline. */
+  call(name: string, args: Argument[], late?: (reply: Reply) => void): Promise<Reply>
+  /** A script, by its SHA-1; its source is sent where the server does not know it. */
+  run(script: Script, keys: readonly string[], args: Argument[], late?: (reply: Reply) => void): Promise<Reply>
+}
+
+interface Operation {
+  readonly name: string
+  readonly args: Argument[]
+  readonly resolve: (reply: never) => void
+  readonly reject: (error: Error) => void
+  readonly late: ((reply: Reply) => void) | undefined
+  tick: number
+  settled: boolean
+}
+
+/** The deadline is counted in this many ticks of one timer, so that a stall of our own process is not held against Redis. */
+const TICKS = 16
+
+/**
+ * The way of one plugin's commands to Redis. A lone command is sent at once; further ones of the same turn of the event loop
+ * go out together as one pipeline, by microtask; nothing is held back for a reply. A GET not yet written is shared by all who
+ * ask for that key. Every command rejects at the deadline; with the breaker open, at once.
+ */
+export class Gate implements Caller {
+  readonly client: RedisClient
+  readonly breaker: Breaker
+  readonly deadline: number
+  readonly #cluster: boolean
+  /** Auto-pipelining holds a lone command back for a turn; an explicit pipeline of one does not. */
+  readonly #alone: boolean
+  #busy = false
+  #batch: Operation[] = []
+  readonly #unsent = new Map<string, Promise<Buffer | null>>()
+  #waiting: Operation[] = []
+  #head = 0
+  #tick = 0
+  #timer: NodeJS.Timeout | undefined
+  readonly #flushTurn = () => this.#flush()
+  /** Sends although the breaker is open: for what must be done before it closes. */
+  readonly unguarded: Caller = {
+    call: (name, args, late) => this.#start(name, args, late),
+    run: (script, keys, args, late) => evaluate(this.unguarded, script, keys, args, late),
+  }
+
+  constructor(client: RedisClient, options: GateOptions) {
+    this.client = client
+    this.breaker = Breaker.acquire(client, options.log)
+    this.deadline = options.deadline
+    this.#cluster = isCluster(client)
+    this.#alone = this.#cluster || !client.options.enableAutoPipelining
+  }
+
+  /** Whether Redis is asked at all. */
+  get up(): boolean {
+    return this.breaker.up
+  }
+
+  /** GET, joined while it has not been written. */
+  get(key: string): Promise<Buffer | null> {
+    const shared = this.#unsent.get(key)
+    if (shared !== undefined) return shared
+    const batched = this.#busy && !this.#cluster
+    const promise = this.call('get', [key]) as Promise<Buffer | null>
+    if (batched) this.#unsent.set(key, promise)
+    return promise
+  }
+
+  /** Any command. `late` is told of a reply that came after the deadline. */
+  call(name: string, args: Argument[], late?: (reply: Reply) => void): Promise<Reply> {
+    return this.breaker.up ? this.#start(name, args, late) : this.#held(name, args, late)
+  }
+
+  /** A script, by its SHA-1; its source is sent where the server does not know it. */
+  run(script: Script, keys: readonly string[], args: Argument[], late?: (reply: Reply) => void): Promise<Reply> {
+    return evaluate(this, script, keys, args, late)
+  }
+
+  /** Ends the timer and the interest in the client; commands under way still settle. */
+  close(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    for (const operation of this.#waiting.slice(this.#head)) {
+      if (!operation.settled) this.#fail(operation, new RedisUnavailableError('the plugin is closed'))
+    }
+    this.#waiting = []
+    this.#head = 0
+    this.breaker.release()
+  }
+
+  #start(name: string, args: Argument[], late: ((reply: Reply) => void) | undefined): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.#send({ name, args, resolve, reject, late, tick: 0, settled: false })
+    })
+  }
+
+  async #held(name: string, args: Argument[], late?: (reply: Reply) => void): Promise<Reply> {
+    if (this.breaker.connecting) await this.breaker.settled(this.deadline)
+    if (!this.breaker.up) throw new RedisUnavailableError(this.breaker.reason)
+    return this.call(name, args, late)
+  }
+
+  #send(operation: Operation): void {
+    operation.tick = this.#tick
+    this.#waiting.push(operation)
+    this.#timer ??= setInterval(() => this.#onTick(), this.deadline / TICKS).unref()
+    if (this.#cluster) {
+      this.#sendAlone(operation)
+      return
+    }
+    if (this.#busy) {
+      this.#batch.push(operation)
+      return
+    }
+    this.#busy = true
+    queueMicrotask(this.#flushTurn)
+    if (this.#alone) this.#sendAlone(operation)
+    else this.#sendBatch([operation])
+  }
+
+  #sendAlone(operation: Operation): void {
+    this.#command(this.client, operation).then(
+      (reply) => this.#settle(operation, reply),
+      (error) => this.#settle(operation, error),
+    )
+  }
+
+  #command(client: RedisClient, { name, args }: Operation): Promise<Reply> {
+    if (name === 'get') return client.getBuffer(args[0] as string)
+    return client.callBuffer(name, ...args) as Promise<Reply>
+  }
+
+  #flush(): void {
+    this.#busy = false
+    if (this.#batch.length === 0) return
+    const batch = this.#batch
+    this.#batch = []
+    this.#unsent.clear()
+    this.#sendBatch(batch)
+  }
+
+  #sendBatch(batch: Operation[]): void {
+    const pipeline = this.client.pipeline() as ChainableCommander
+    for (const operation of batch) {
+      if (operation.name === 'get') pipeline.getBuffer(operation.args[0] as string)
+      else pipeline.callBuffer(operation.name, ...operation.args)
+    }
+    pipeline.exec().then(
+      (replies) => {
+        for (let i = 0; i < batch.length; i++) {
+          const [error, reply] = replies?.[i] ?? [new Error('the pipeline was aborted'), undefined]
+          this.#settle(batch[i] as Operation, error ?? (reply as Reply))
+        }
+      },
+      (error) => {
+        for (const operation of batch) this.#settle(operation, error)
+      },
+    )
+  }
+
+  #settle(operation: Operation, reply: Reply | Error): void {
+    if (operation.settled) {
+      operation.late?.(reply)
+      return
+    }
+    if (reply instanceof Error) this.#fail(operation, this.#explain(reply))
+    else {
+      operation.settled = true
+      operation.resolve(reply as never)
+    }
+    while (this.#waiting[this.#head]?.settled) this.#head++
+    if (this.#head > 1024) {
+      this.#waiting = this.#waiting.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  #fail(operation: Operation, error: Error): void {
+    operation.settled = true
+    operation.reject(error)
+  }
+
+  /** A reply that says no passes as it is; anything else means that the server was not reached. */
+  #explain(error: Error): Error {
+    if (error.name === 'ReplyError' && !/^(LOADING|MASTERDOWN|CLUSTERDOWN|READONLY)/.test(error.message)) return error
+    this.breaker.trip(error.message)
+    return new RedisUnavailableError(error.message, { cause: error })
+  }
+
+  #onTick(): void {
+    this.#tick++
+    let expired = false
+    for (;;) {
+      const operation = this.#waiting[this.#head]
+      if (operation === undefined) break
+      if (!operation.settled) {
+        if (operation.tick + TICKS >= this.#tick) break
+        this.#fail(operation, new RedisTimeoutError(this.deadline))
+        expired = true
+      }
+      this.#head++
+    }
+    if (expired) this.breaker.trip(`no answer within ${this.deadline} ms`)
+    if (this.#head < this.#waiting.length) return
+    this.#waiting = []
+    this.#head = 0
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+async function evaluate(
+  redis: Caller,
+  script: Script,
+  keys: readonly string[],
+  args: Argument[],
+  late: ((reply: Reply) => void) | undefined,
+): Promise<Reply> {
+  const rest = [keys.length, ...keys, ...args]
+  try {
+    return await redis.call('evalsha', [script.sha, ...rest], late)
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return redis.call('eval', [script.source, ...rest], late)
+  }
+}
+
+/** Whether a client speaks to a Redis Cluster. */
+export function isCluster(client: RedisClient): client is Cluster {
+  return 'nodes' in client
+}
+
+/** The connections over which all keys can be reached: one, or one a master of a Cluster. */
+export function masters(client: RedisClient): Redis[] {
+  return isCluster(client) ? client.nodes('master') : [client]
+}

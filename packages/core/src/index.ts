@@ -1,0 +1,29 @@
+export { Breaker, type Log, type RedisClient } from './breaker.js'
+export { feedChannel, larderChannel, redisChannel } from './channels.js'
+export { Clock, type TimeSource } from './clock.js'
+export { type RedisOption, resolveClient } from './connection.js'
+export { decorate } from './decorate.js'
+export { type Duration, parseDuration } from './duration.js'
+export type { Epoch, EpochStore, TagEpochs } from './epoch/epoch-store.js'
+export { Epochs, type Verdict } from './epoch/epochs.js'
+export { MemoryEpochStore } from './epoch/memory-epoch-store.js'
+export { type Invalidation, Outbox } from './epoch/outbox.js'
+export { RedisEpochStore } from './epoch/redis-epoch-store.js'
+export { encodeTag, namespaceTag, type Tag } from './epoch/tag.js'
+export {
+  DuplicateNameError,
+  InvalidKeyError,
+  InvalidOptionError,
+  RedisTimeoutError,
+  RedisUnavailableError,
+} from './errors.js'
+export type { Feed, FeedListener } from './feed/feed.js'
+export { localFeed } from './feed/local.js'
+export { RedisFeed } from './feed/redis-feed.js'
+export { Fence } from './fence.js'
+export { type Argument, type Caller, Gate, type GateOptions, isCluster, masters, type Reply } from './gate.js'
+export { escapeKey, escapePattern, type Key, type KeyPart, logicalKey, unescapeKey } from './key.js'
+export { Namespace, type NamespaceListener, type NamespaceOptions } from './namespace.js'
+export { invalidOption, OptionReader } from './options.js'
+export { loadScript, type Script } from './script.js'
+export { parseSize, type Size } from './size.js'

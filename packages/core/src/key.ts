@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { InvalidKeyError } from './errors.js'
+
+/** One part of an array key: `null`, booleans, dates and objects are marked so that no string collides with them. */
+export type KeyPart = string | number | bigint | boolean | null | undefined | Date | readonly unknown[] | object
+
+/** A key: a string as it stands, or parts that are joined by `:`. `['product', 42]` is `product:42`. */
+export type Key = string | readonly KeyPart[]
+
+const MAX_BYTES = 200
+/** Marks a key that is kept as a hash; such a string from a user is hashed itself, so nothing collides with it. */
+const HASHED = '\0'
+
+function stable(value: unknown, seen: readonly object[] = []): string {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'function' || typeof value === 'symbol')
+    throw new InvalidKeyError(`Expected a key part to be data, got a ${typeof value}`)
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'undefined'
+  if (seen.includes(value)) throw new InvalidKeyError('Expected a key part without circular references')
+  if (ArrayBuffer.isView(value) || value instanceof Map || value instanceof Set)
+    throw new InvalidKeyError(`Expected a key part to be plain data, got a ${value.constructor.name}`)
+  const path = [...seen, value]
+  if (Array.isArray(value)) return `[${value.map((item) => stable(item, path)).join(',')}]`
+  if (value instanceof Date) return `date ${value.toJSON()}`
+  const fields = Object.entries(value).filter(([, item]) => item !== undefined)
+  fields.sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${fields.map(([name, item]) => `${JSON.stringify(name)}:${stable(item, path)}`).join(',')}}`
+}
+
+function part(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  if (typeof value !== 'string') return `~${stable(value).replace(/[%:]/g, (sign) => (sign === ':' ? '%3A' : '%25'))}`
+  return value.replace(/[%:]|^~/g, (sign) => (sign === ':' ? '%3A' : sign === '%' ? '%25' : '%7E'))
+}
+
+/**
+ * The logical form of a key, by which a process keeps its copies: the string as it stands, array parts escaped and joined;
+ * over 200 bytes (or not well-formed Unicode, which UTF-8 cannot tell apart) the SHA-256 of the whole.
+ *
+ * @throws `LARDER_INVALID_KEY` for an empty key, or one that is neither a string nor an array of data
+ */
+export function logicalKey(key: Key): string {
+  const text = typeof key === 'string' ? key : join(key)
+  // A UTF-16 unit takes at most three bytes of UTF-8, so short strings need no count.
+  if (text.length <= MAX_BYTES / 3 && text.length > 0 && text.charCodeAt(0) !== 0 && text.isWellFormed()) return text
+  if (text === '') throw new InvalidKeyError('Expected a key of at least one character')
+  const plain = text.charCodeAt(0) !== 0 && text.isWellFormed()
+  if (plain && Buffer.byteLength(text) <= MAX_BYTES) return text
+  return HASHED + createHash('sha256').update(text, plain ? 'utf8' : 'utf16le').digest('base64url')
+}
+
+function join(key: unknown): string {
+  if (!Array.isArray(key)) throw new InvalidKeyError(`Expected a key to be a string or an array, got ${describe(key)}`)
+  if (key.length === 0) throw new InvalidKeyError('Expected a key of at least one part')
+  return key.map(part).join(':')
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : `a ${typeof value}`
+}
+
+/** The form of a logical key inside a Redis key: `%` and `}` are escaped, so that `{…}` around it is its hash tag. */
+export function escapeKey(logical: string): string {
+  if (logical.charCodeAt(0) === 0) return `%#${logical.slice(1)}`
+  return /[%}]/.test(logical) ? logical.replace(/[%}]/g, (sign) => (sign === '%' ? '%25' : '%7D')) : logical
+}
+
+/** The logical key that {@link escapeKey} made this of. */
+export function unescapeKey(escaped: string): string {
+  if (escaped.startsWith('%#')) return HASHED + escaped.slice(2)
+  return escaped.includes('%') ? escaped.replace(/%7D|%25/g, (code) => (code === '%25' ? '%' : '}')) : escaped
+}
+
+/** The form of a `*` pattern over logical keys for `SCAN MATCH`: as {@link escapeKey}, and only `*` and `?` are special. */
+export function escapePattern(pattern: string): string {
+  return escapeKey(pattern).replace(/[[\]\\^]/g, '\\$&')
+}
