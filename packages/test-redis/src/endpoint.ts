@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis'
+import { ClientSet } from './client-set.js'
 
 /** How often each command ran, by its lower-case name; subcommands as `client|id`. */
 export type CommandCounts = Record<string, number>
@@ -6,8 +7,8 @@ export type CommandCounts = Record<string, number>
 /** Options of an ioredis client; the server's address is known. */
 export type ClientOptions = Omit<RedisOptions, 'replyMapping' | 'host' | 'port'>
 
-/** Sends nothing by itself, so that it stays invisible in the counts; fails rather than waits. */
-const SILENT: ClientOptions = {
+/** A client that sends nothing by itself, so that it stays invisible in the counts; it fails rather than waits. */
+export const SILENT: ClientOptions = {
   protocol: 2,
   lazyConnect: true,
   enableReadyCheck: false,
@@ -19,7 +20,7 @@ const SILENT: ClientOptions = {
 export class RedisEndpoint {
   readonly host: string
   readonly port: number
-  readonly #clients = new Set<Redis>()
+  readonly #clients = new ClientSet<Redis>()
   /** The helper's own calls of INFO, which {@link commandCounts} takes out. */
   #ownInfos = 0
 
@@ -35,11 +36,7 @@ export class RedisEndpoint {
 
   /** An ioredis client of this server. It has an `error` listener and is closed by `stop()`. */
   client(options: ClientOptions = {}): Redis {
-    const client = new Redis({ ...options, host: this.host, port: this.port })
-    client.on('error', () => {})
-    this.#clients.add(client)
-    client.once('end', () => this.#clients.delete(client))
-    return client
+    return this.#clients.add(new Redis({ ...options, host: this.host, port: this.port }))
   }
 
   /**
@@ -48,8 +45,7 @@ export class RedisEndpoint {
    * @example await server.cli('SET', 'key', 'value')
    */
   async cli<Reply = unknown>(command: string, ...args: (string | number | Buffer)[]): Promise<Reply> {
-    const connection = new Redis({ ...SILENT, host: this.host, port: this.port })
-    connection.on('error', () => {})
+    const connection = this.client(SILENT)
     try {
       await connection.connect()
       return (await connection.call(command, args)) as Reply
@@ -79,8 +75,7 @@ export class RedisEndpoint {
 
   /** Closes the clients that {@link client} made. */
   closeClients(): void {
-    for (const client of this.#clients) client.disconnect()
-    this.#clients.clear()
+    this.#clients.close()
   }
 
   /** Says that the server's statistics started from zero. */

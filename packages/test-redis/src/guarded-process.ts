@@ -18,12 +18,18 @@ exec 4<&0
 command=$!
 exec 3<&-
 echo "$command"
-{ cat <&4; kill -9 "$command"; [ -z "$folder" ] || rm -rf "$folder"; } >/dev/null 2>&1 &
+{
+  trap - TERM
+  cat <&4
+  trap '' TERM
+  kill -9 "$command"
+  [ -z "$folder" ] || rm -rf "$folder"
+} >/dev/null 2>&1 &
 watcher=$!
 exec 4<&- >/dev/null 2>&1
 wait "$command"
 status=$?
-kill -9 "$watcher"
+kill -TERM "$watcher"
 exit "$status"
 `
 
@@ -53,6 +59,7 @@ export class GuardedProcess {
   /** Resolves when the command has ended. Its code is 128 + the signal's number after a signal. */
   readonly exited: Promise<Exit>
   #running = true
+  #holds = 0
 
   private constructor(shell: ChildProcess, pid: number, exited: Promise<Exit>) {
     this.pid = pid
@@ -71,11 +78,14 @@ export class GuardedProcess {
       env: options.env ?? process.env,
       ...(options.ipc ? { serialization: options.ipc } : {}),
     })
+    // The channel may have messages left when the process has gone.
+    const drained = options.ipc ? new Promise<void>((resolve) => shell.once('disconnect', resolve)) : undefined
     const exited = new Promise<Exit>((resolve, reject) => {
       shell.once('error', reject)
       // 'close' comes after the last output, 'exit' may come before it.
-      shell.once('close', (code) => {
+      shell.once('close', async (code) => {
         shell.stdin?.destroy()
+        await drained
         resolve({ code: code ?? 1 })
       })
     })
@@ -89,7 +99,9 @@ export class GuardedProcess {
       }),
     ])
     const guarded = new GuardedProcess(shell, Number(pid), exited)
-    guarded.unref()
+    // A child holds its parent until told otherwise.
+    guarded.#holds++
+    guarded.release()
     return guarded
   }
 
@@ -123,8 +135,7 @@ export class GuardedProcess {
 
   /** Ends the command with a signal, or with SIGKILL when it still runs after `patience` milliseconds. */
   async end(signal: NodeJS.Signals, patience = 2000): Promise<Exit> {
-    // Otherwise nothing may keep this process alive until the end is known.
-    this.#ref()
+    this.hold()
     if (signal !== 'SIGKILL') this.resume()
     this.signal(signal)
     const timer = setTimeout(() => this.signal('SIGKILL'), patience)
@@ -135,23 +146,26 @@ export class GuardedProcess {
     }
   }
 
-  /** Lets this process end while the command runs; the command ends with it. */
-  unref(): void {
-    this.channel.unref()
-    for (const pipe of pipesOf(this.channel)) pipe.unref?.()
-  }
-
-  #ref(): void {
+  /** Keeps this process alive, as long as the command lives, until {@link release}. */
+  hold(): void {
+    this.#holds++
     this.channel.ref()
     for (const pipe of pipesOf(this.channel)) pipe.ref?.()
+  }
+
+  /** Lets this process end, and the command with it, when each {@link hold} is released. */
+  release(): void {
+    if (--this.#holds > 0) return
+    this.channel.unref()
+    for (const pipe of pipesOf(this.channel)) pipe.unref?.()
   }
 }
 
 type Pipe = { ref?: () => void; unref?: () => void }
 
-/** The pipes to a child are sockets, which its type does not say. */
+/** The pipes to a child are sockets, which its type does not say; nor does it say that channels can be held. */
 function pipesOf(child: ChildProcess): Pipe[] {
-  return [child.stdin, child.stdout, child.stderr].filter((pipe) => pipe !== null) as Pipe[]
+  return [child.stdin, child.stdout, child.stderr, child.channel].filter(Boolean) as Pipe[]
 }
 
 function firstLine(shell: ChildProcess, onOutput: (text: string) => void): Promise<string> {
