@@ -11,6 +11,8 @@ export type ClusterServerOptions = {
   replicas?: number
   /** Further arguments of each node. */
   args?: string[]
+  /** Whether to wait until the Cluster serves. Default true. */
+  wait?: boolean
 }
 
 /** Which slots {@link RedisCluster.reshard} moves. */
@@ -33,7 +35,7 @@ const NODE_ARGS = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.c
  * const redis = cluster.client()
  */
 export async function startCluster(options: ClusterServerOptions = {}): Promise<RedisCluster> {
-  const { masters = 3, replicas = 0, args = [] } = options
+  const { masters = 3, replicas = 0, args = [], wait = true } = options
   const count = masters * (1 + replicas)
   const started = await Promise.allSettled(
     Array.from({ length: count }, () => startRedis({ portUse: 'node', args: [...NODE_ARGS, ...args] })),
@@ -43,7 +45,7 @@ export async function startCluster(options: ClusterServerOptions = {}): Promise<
   try {
     for (const result of started) if (result.status === 'rejected') throw result.reason
     await join(nodes, masters)
-    await cluster.ready()
+    if (wait) await cluster.ready()
     return cluster
   } catch (error) {
     await cluster.stop()

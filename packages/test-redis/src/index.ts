@@ -16,6 +16,7 @@ export {
   type SharedRedis,
   sharedCluster,
   sharedRedis,
+  startShared,
 } from './shared.js'
 export { type AnyMethods, startWorker, type Worker, type WorkerOptions } from './worker.js'
 export { serveWorker, type WorkerMethods, type WorkerService, type WorkerServiceOptions } from './worker-service.js'

@@ -32,6 +32,21 @@ export async function sharedCluster(): Promise<SharedCluster> {
   return cluster
 }
 
+/**
+ * Starts the servers that a whole test run shares; `env` is for its test processes. The Cluster may need a moment
+ * more, for which {@link sharedCluster} waits.
+ */
+export async function startShared(): Promise<{ env: NodeJS.ProcessEnv; stop: () => Promise<void> }> {
+  const [server, cluster] = await Promise.all([startRedis(), startCluster({ wait: false })])
+  const addresses = cluster.seeds.map(({ host, port }) => `${host}:${port}`)
+  return {
+    env: { [SHARED_REDIS]: server.url, [SHARED_CLUSTER]: addresses.join() },
+    stop: async () => {
+      await Promise.all([server.stop(), cluster.stop()])
+    },
+  }
+}
+
 /** One test's face of the shared server. */
 export class SharedRedis extends RedisEndpoint implements AsyncDisposable {
   /** Closes the clients that {@link client} made; the server lives on for others. */
