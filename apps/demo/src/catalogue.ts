@@ -1,0 +1,123 @@
+import type { Cache, Entry } from '@larder/cache-aside'
+import type { Tags } from '@larder/tags'
+import type { Database } from './database.js'
+import { ProductNotFoundError } from './errors.js'
+import type { Category, Product, ProductChange, ProductDraft, ProductPage, ProductQuery } from './product.js'
+import {
+  deleteProduct,
+  insertProduct,
+  nextId,
+  selectCategories,
+  selectPage,
+  selectProducts,
+  updateProduct,
+} from './product-table.js'
+
+/** On everything that shows products: an import invalidates this one tag. */
+const PRODUCTS = 'products'
+/** On lists that are not of one category: any change may be in them. */
+const ALL_CATEGORIES = 'category:all'
+
+const PRODUCT = { ttl: '10m', staleWhileRevalidate: '1m', tags: [PRODUCTS] }
+const LIST = { ttl: '1m', staleWhileRevalidate: '30s' }
+const CATEGORIES = { ttl: '1h', tags: [PRODUCTS, ALL_CATEGORIES] }
+
+/**
+ * The products, cached. A change of one is written through to its own entry, and invalidates the lists that may show it: those
+ * of its category, before and after, and those of all categories. Lists of other categories stay.
+ */
+export class Catalogue {
+  readonly #database: Database
+  readonly #cache: Cache
+  readonly #tags: Tags
+
+  constructor(database: Database, cache: Cache, tags: Tags) {
+    this.#database = database
+    this.#cache = cache
+    this.#tags = tags
+  }
+
+  /** One page of a list. The key is the whole query: a long one is kept under its hash. */
+  page(query: ProductQuery): Promise<Entry<ProductPage>> {
+    const asked = query.q === undefined ? query : { ...query, q: query.q.trim().toLowerCase() }
+    const tags = [PRODUCTS, query.category === undefined ? ALL_CATEGORIES : categoryTag(query.category)]
+    return this.#cache.entry(['products', asked], () => selectPage(this.#database, asked), { ...LIST, tags })
+  }
+
+  /** The product, `null` where there is none: that answer is cached too, until a product of that id is made. */
+  product(id: number): Promise<Entry<Product | null>> {
+    const load = async () => (await selectProducts(this.#database, [id]))[0] ?? null
+    return this.#cache.entry(productKey(id), load, PRODUCT)
+  }
+
+  /** The products of these ids, in their order; those not cached come from the database by one query. */
+  products(ids: readonly number[]): Promise<(Product | null)[]> {
+    const load = async (missing: readonly ProductKey[]) => {
+      const found = await selectProducts(
+        this.#database,
+        missing.map(([, id]) => id),
+      )
+      const byId = new Map(found.map((product) => [product.id, product]))
+      return missing.map(([, id]) => byId.get(id) ?? null)
+    }
+    return this.#cache.getMany(ids.map(productKey), load, PRODUCT)
+  }
+
+  /** All categories. */
+  categories(): Promise<Category[]> {
+    return this.#cache.getOrSet('categories', () => selectCategories(this.#database), CATEGORIES)
+  }
+
+  /** @throws BadFieldError for an unknown category */
+  async create(draft: ProductDraft): Promise<Product> {
+    // The id comes first, so that the write-through is under way before anybody can read or change the new row.
+    const id = await nextId(this.#database)
+    const write = () => insertProduct(this.#database, id, draft)
+    const product = await this.#cache.writeThrough(productKey(id), write, PRODUCT)
+    await this.#tags.invalidate(ALL_CATEGORIES, categoryTag(product.categoryId))
+    return product
+  }
+
+  /** @throws ProductNotFoundError; BadFieldError for an unknown category */
+  async update(id: number, change: ProductChange): Promise<Product> {
+    let formerCategoryId = 0
+    const write = async () => {
+      const updated = await updateProduct(this.#database, id, change)
+      if (updated === undefined) throw new ProductNotFoundError(id)
+      formerCategoryId = updated.formerCategoryId
+      return updated.product
+    }
+    const product = await this.#cache.writeThrough(productKey(id), write, PRODUCT)
+    const categories = new Set([formerCategoryId, product.categoryId])
+    await this.#tags.invalidate(ALL_CATEGORIES, ...[...categories].map(categoryTag))
+    return product
+  }
+
+  /** @throws ProductNotFoundError */
+  async remove(id: number): Promise<void> {
+    let categoryId = 0
+    const write = async () => {
+      const deleted = await deleteProduct(this.#database, id)
+      if (deleted === undefined) throw new ProductNotFoundError(id)
+      categoryId = deleted
+      return null
+    }
+    await this.#cache.writeThrough(productKey(id), write, PRODUCT)
+    await this.#tags.invalidate(ALL_CATEGORIES, categoryTag(categoryId))
+  }
+
+  /** After a bulk change: one invalidation, whatever its size. */
+  async renew(): Promise<void> {
+    await this.#tags.invalidate(PRODUCTS)
+  }
+}
+
+type ProductKey = readonly ['product', number]
+
+function productKey(id: number): ProductKey {
+  return ['product', id]
+}
+
+function categoryTag(id: number): string {
+  return `category:${id}`
+}

@@ -1,0 +1,28 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import fp from 'fastify-plugin'
+
+/** Describes every route that is registered after it, as OpenAPI at `/documentation/json` and as a page at `/documentation`. */
+export const openApi = fp(async (app) => {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'The Larder shop',
+        description: 'A JSON API over a fake product catalogue that shows every Larder plugin at work.',
+        version: '1.0.0',
+      },
+      tags: [
+        { name: 'products', description: 'The catalogue. Product answers say in `Cache-Status` what the cache did.' },
+        { name: 'cart', description: 'What belongs to one user, who is named by the header `x-demo-user`' },
+        { name: 'operation', description: 'How the shop is' },
+      ],
+      components: {
+        securitySchemes: {
+          admin: { type: 'http', scheme: 'bearer', description: '`$ADMIN_TOKEN`, `demo-admin` when unset' },
+        },
+      },
+    },
+  })
+  await app.register(swaggerUi, { routePrefix: '/documentation' })
+})

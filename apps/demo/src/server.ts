@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+import type { FastifyInstance } from 'fastify'
+import { buildApp, type Shop } from './app.js'
+import { type Config, hideSecret, readConfig } from './config.js'
+import { StartError } from './errors.js'
+import { showProgress } from './progress.js'
+
+/** Whoever presses Ctrl-C has the shell back after this time, whatever hangs. */
+const STOP_LIMIT = 4_000
+
+async function start(): Promise<void> {
+  const config = readConfig(process.env)
+  const shop = await buildApp(config, showProgress(process.stdout))
+  stopOnSignal(shop.app)
+  const address = await listen(shop.app, config)
+  process.stdout.write(welcome(config, shop, address))
+}
+
+async function listen(app: FastifyInstance, { port, host }: Config): Promise<string> {
+  try {
+    return await app.listen({ port, host, listenTextResolver: () => '' })
+  } catch (error) {
+    await app.close()
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EADDRINUSE') throw new StartError(`Port ${port} is in use on ${host}: set PORT to another one`)
+    if (code === 'EACCES') throw new StartError(`Port ${port} needs more rights: set PORT to one over 1023`)
+    throw new StartError(
+      `Cannot listen on ${host} port ${port} (HOST, PORT): ${error instanceof Error ? error.message : error}`,
+    )
+  }
+}
+
+function stopOnSignal(app: FastifyInstance): void {
+  let stopping = false
+  const stop = async () => {
+    // A terminal signals the whole group and npm passes the signal on: it may come twice.
+    if (stopping) return
+    stopping = true
+    setTimeout(() => process.exit(1), STOP_LIMIT).unref()
+    await app.close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+}
+
+function welcome({ redis, adminToken }: Config, { database }: Shop, address: string): string {
+  const cache = ['memory of this process (set REDIS_URL to share it)', `Redis at ${hideSecret(redis[0] ?? '')}`]
+  return `
+  The Larder shop is open at ${address}
+
+    cache      ${cache[redis.length] ?? `Redis Cluster of ${redis.map(hideSecret).join(', ')}`}
+    database   ${database.description}
+    API        ${address}/documentation
+
+  Try, twice each:
+    curl -i ${address}/products/42                          # Cache-Status: a miss, then a hit
+    curl -i '${address}/products?category=5&sort=-price'
+    curl -X PUT ${address}/products/42 -H 'authorization: Bearer ${adminToken === 'demo-admin' ? adminToken : '$ADMIN_TOKEN'}' \\
+      -H 'content-type: application/json' -d '{"price": 9.99}'        # both of the above show it at once
+    curl ${address}/stats
+
+  Ctrl-C stops it.
+`
+}
+
+start().catch((error: unknown) => {
+  if (error instanceof StartError) process.stderr.write(`larder: ${error.message}\n`)
+  else console.error(error)
+  process.exit(1)
+})
