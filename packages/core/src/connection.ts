@@ -33,12 +33,19 @@ export function resolveClient(fastify: FastifyInstance, option: unknown, plugin:
   if (typeof option === 'string') {
     const client = namespaces.find(([name]) => name === option)?.[1]
     if (client) return client as RedisClient
-    throw invalidOption('redis', `a namespace of @fastify/redis${names ? ` (${names})` : ', and none is registered'}`, option)
+    throw invalidOption(
+      'redis',
+      `a namespace of @fastify/redis${names ? ` (${names})` : ', and none is registered'}`,
+      option,
+    )
   }
-  if (option !== undefined) throw invalidOption('redis', 'an ioredis client, a namespace of @fastify/redis or `false`', option)
+  if (option !== undefined)
+    throw invalidOption('redis', 'an ioredis client, a namespace of @fastify/redis or `false`', option)
   if (isClient(decorated)) return decorated
   if (names)
     throw new InvalidOptionError(`Expected \`redis\` to name the namespace of @fastify/redis to use, one of ${names}`)
-  fastify.log.warn(`larder: ${plugin} has no Redis and keeps everything in the memory of this process, shared with nobody`)
+  fastify.log.warn(
+    `larder: ${plugin} has no Redis and keeps everything in the memory of this process, shared with nobody`,
+  )
   return undefined
 }

@@ -21,8 +21,10 @@ export const DuplicateNameError: FastifyErrorConstructor<{ code: 'LARDER_DUPLICA
   createError('LARDER_DUPLICATE_NAME', 'fastify.%s is already registered%s: give this registration a `name` of its own')
 
 /** Redis cannot be asked: not connected, or the breaker is open after a missed deadline. Nothing was sent. */
-export const RedisUnavailableError: FastifyErrorConstructor<{ code: 'LARDER_REDIS_UNAVAILABLE' }, [string, ErrorOptions?]> =
-  createError('LARDER_REDIS_UNAVAILABLE', 'Redis is unavailable: %s', 503)
+export const RedisUnavailableError: FastifyErrorConstructor<
+  { code: 'LARDER_REDIS_UNAVAILABLE' },
+  [string, ErrorOptions?]
+> = createError('LARDER_REDIS_UNAVAILABLE', 'Redis is unavailable: %s', 503)
 
 /** Redis did not answer a command within the deadline. The command may still be executed later. */
 export const RedisTimeoutError: FastifyErrorConstructor<{ code: 'LARDER_REDIS_TIMEOUT' }, [number]> = createError(

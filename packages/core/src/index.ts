@@ -1,6 +1,7 @@
 export { Breaker, type Log, type RedisClient } from './breaker.js'
 export { feedChannel, larderChannel, redisChannel } from './channels.js'
 export { Clock, type TimeSource } from './clock.js'
+export { type Codec, json } from './codec.js'
 export { type RedisOption, resolveClient } from './connection.js'
 export { decorate } from './decorate.js'
 export { type Duration, parseDuration } from './duration.js'

@@ -46,7 +46,12 @@ export function logicalKey(key: Key): string {
   if (text === '') throw new InvalidKeyError('Expected a key of at least one character')
   const plain = text.charCodeAt(0) !== 0 && text.isWellFormed()
   if (plain && Buffer.byteLength(text) <= MAX_BYTES) return text
-  return HASHED + createHash('sha256').update(text, plain ? 'utf8' : 'utf16le').digest('base64url')
+  return (
+    HASHED +
+    createHash('sha256')
+      .update(text, plain ? 'utf8' : 'utf16le')
+      .digest('base64url')
+  )
 }
 
 function join(key: unknown): string {
@@ -60,16 +65,17 @@ function describe(value: unknown): string {
   return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : `a ${typeof value}`
 }
 
-/** The form of a logical key inside a Redis key: `%` and `}` are escaped, so that `{…}` around it is its hash tag. */
+/** The form of a logical key inside a Redis key: `}` is escaped, so that `{…}` around it is its hash tag; `%` and NUL with it. */
 export function escapeKey(logical: string): string {
-  if (logical.charCodeAt(0) === 0) return `%#${logical.slice(1)}`
-  return /[%}]/.test(logical) ? logical.replace(/[%}]/g, (sign) => (sign === '%' ? '%25' : '%7D')) : logical
+  return /[%}\0]/.test(logical) ? logical.replace(/[%}\0]/g, (sign) => ESCAPES[sign] as string) : logical
 }
+
+const ESCAPES: Record<string, string> = { '%': '%25', '}': '%7D', '\0': '%#' }
+const UNESCAPES: Record<string, string> = { '%25': '%', '%7D': '}', '%#': '\0' }
 
 /** The logical key that {@link escapeKey} made this of. */
 export function unescapeKey(escaped: string): string {
-  if (escaped.startsWith('%#')) return HASHED + escaped.slice(2)
-  return escaped.includes('%') ? escaped.replace(/%7D|%25/g, (code) => (code === '%25' ? '%' : '}')) : escaped
+  return escaped.includes('%') ? escaped.replace(/%(?:7D|25|#)/g, (code) => UNESCAPES[code] as string) : escaped
 }
 
 /** The form of a `*` pattern over logical keys for `SCAN MATCH`: as {@link escapeKey}, and only `*` and `?` are special. */

@@ -32,6 +32,10 @@ export interface NamespaceOptions {
 export interface NamespaceListener {
   /** The entry changed. `local`: this process called for it, so a load under way may not be joined any more. */
   changed(key: string, local: boolean): void
+  /** The entries whose key matches changed, as this process called for. */
+  changedWhere(matches: (key: string) => boolean): void
+  /** Changes may go unheard from now on. */
+  distrusted(): void
   /** Every entry may have changed. */
   allChanged(): void
 }
@@ -157,6 +161,16 @@ export class Namespace {
     for (const listener of this.#listeners) listener.changed(key, true)
   }
 
+  /** The entry changed, and whoever keeps copies in this process must hear of it. */
+  changed(key: string): void {
+    for (const listener of this.#listeners) listener.changed(key, false)
+  }
+
+  /** Tells all who keep copies in this process that it changed the entries whose key matches. */
+  touchWhere(matches: (key: string) => boolean): void {
+    for (const listener of this.#listeners) listener.changedWhere(matches)
+  }
+
   /** Invalidates tags, as one act; resolves when it holds everywhere, or with Redis away when it holds here and is kept. */
   async invalidate(tags: readonly Tag[], mode: 'hard' | 'soft'): Promise<void> {
     this.epochs.begin(tags, mode)
@@ -216,20 +230,18 @@ export class Namespace {
     return {
       heard: (key) => {
         if (key.startsWith(this.#tagPrefix)) this.epochs.heard(key.slice(this.#tagPrefix.length) as Tag)
-        else {
-          const logical = this.logicalKey(key)
-          for (const listener of this.#listeners) listener.changed(logical, false)
-        }
+        else this.changed(this.logicalKey(key))
       },
-      flushed: () => this.#forget(),
-      distrusted: () => this.#forget(),
+      lost: () => {
+        this.epochs.distrust()
+        for (const listener of this.#listeners) listener.distrusted()
+      },
+      forget: () => {
+        this.epochs.forget()
+        for (const listener of this.#listeners) listener.allChanged()
+      },
       recover: () => this.#recover(),
     }
-  }
-
-  #forget(): void {
-    this.epochs.forget()
-    for (const listener of this.#listeners) listener.allChanged()
   }
 
   async #recover(): Promise<void> {

@@ -61,7 +61,8 @@ export class OptionReader {
     const value = this.raw(name)
     if (value === undefined) return fallback
     const parsed = parseSize(value)
-    if (parsed === undefined || parsed <= 0) throw this.invalid(name, 'a positive size in bytes or such as `64mb`', value)
+    if (parsed === undefined || parsed <= 0)
+      throw this.invalid(name, 'a positive size in bytes or such as `64mb`', value)
     return parsed
   }
 

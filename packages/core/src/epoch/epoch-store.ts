@@ -12,7 +12,11 @@ export interface TagEpochs {
 /** What a store keeps of epochs. One interface, two stores: Redis and the memory of this process. */
 export interface EpochStore {
   /** The clock, and for each tag its epochs (made at the clock where missing) and the milliseconds that it surely lives on. */
-  ensure(tags: readonly Tag[], need: number, seen: Epoch): Promise<{ clock: Epoch; tags: (TagEpochs & { life: number })[] }>
+  ensure(
+    tags: readonly Tag[],
+    need: number,
+    seen: Epoch,
+  ): Promise<{ clock: Epoch; tags: (TagEpochs & { life: number })[] }>
   /** The epochs of each tag; `undefined` where it has no key, which means invalid. */
   read(tags: readonly Tag[]): Promise<(TagEpochs | undefined)[]>
   /** Ticks, raises the tags that exist, and returns the new epoch. */

@@ -10,6 +10,11 @@ interface Known extends TagEpochs {
   readonly until: number
 }
 
+interface Ensured {
+  readonly clock: Epoch
+  readonly read: ReadonlyMap<Tag, TagEpochs>
+}
+
 /** Tags known at most; forgetting one costs a read. */
 const MAX_KNOWN = 100_000
 
@@ -31,10 +36,16 @@ export class Epochs {
   #seen: Epoch = 0
   readonly #store: EpochStore
   readonly #trust: Trust
-  readonly #known = new Map<Tag, Known>()
+  #known = new Map<Tag, Known>()
+  /** What was known when the feed was lost, less what changed since. */
+  #last = new Map<Tag, Known>()
   /** Tags whose invalidation was called here and has not reached the store yet, by mode. */
   readonly #pending = { hard: new Map<Tag, number>(), soft: new Map<Tag, number>() }
   readonly #fence = new Fence()
+  #turn: { tags: readonly Tag[]; need: number; reply: Promise<Ensured> } | undefined
+  readonly #endTurn = () => {
+    this.#turn = undefined
+  }
 
   constructor(store: EpochStore, trust: Trust) {
     this.#store = store
@@ -59,25 +70,26 @@ export class Epochs {
 
   /** The clock, with every tag made; what was read is known afterwards. `need`: milliseconds that the tags must live. */
   async ensure(tags: readonly Tag[], need: number): Promise<Epoch> {
-    const mark = this.#fence.begin()
-    const now = this.#trust.now()
-    try {
-      const { clock, tags: epochs } = await this.#store.ensure(tags, need, this.#seen)
-      this.#see(clock)
-      tags.forEach((tag, i) => {
-        const { hard, soft, life } = epochs[i] as TagEpochs & { life: number }
-        this.#learn(tag, { hard, soft, until: now + life }, mark)
-      })
-      return clock
-    } finally {
-      this.#fence.end()
-    }
+    // All who ask in one turn for the same tags get one answer: it is read after each of them asked.
+    if (this.#turn?.tags === tags && this.#turn.need >= need) return (await this.#turn.reply).clock
+    this.#turn = { tags, need, reply: this.#ensure(tags, need) }
+    queueMicrotask(this.#endTurn)
+    return (await this.#turn.reply).clock
   }
 
-  /** Whether the store of an entry can do without {@link ensure}: all tags are known and live long enough. */
-  ensured(tags: readonly Tag[], need: number): boolean {
-    const until = this.#trust.now() + need
-    return this.#trust.trusted() && tags.every((tag) => (this.#known.get(tag)?.until ?? 0) >= until)
+  /**
+   * What the epochs say of an entry of this epoch that is about to be stored: tags without a key are made, tags that would not
+   * live `need` milliseconds are lengthened. Asks nobody where this process knows them all.
+   */
+  async admit(tags: readonly Tag[], epoch: Epoch, need: number): Promise<Exclude<Verdict, 'unknown'>> {
+    for (let attempt = 0; attempt < 4; attempt++) {
+      const until = this.#trust.now() + need
+      const known = this.#trust.trusted() && tags.every((tag) => (this.#known.get(tag)?.until ?? 0) >= until)
+      const read = known ? undefined : (await this.#ensure(tags, need)).read
+      const verdict = this.#judge(tags, epoch, read)
+      if (verdict !== 'unknown') return verdict
+    }
+    return 'invalid'
   }
 
   /** From now on entries of these tags are invalid (or stale) in this process; ends with {@link settle}. */
@@ -107,17 +119,31 @@ export class Epochs {
   heard(tag: Tag): void {
     this.changes++
     this.#known.delete(tag)
+    this.#last.delete(tag)
     this.#fence.heard(tag)
+  }
+
+  /** Messages may be lost from now on: nothing is known any more, except by {@link lastVerdict}. */
+  distrust(): void {
+    this.changes++
+    if (this.#known.size > 0) this.#last = this.#known
+    this.#known = new Map()
+    this.#fence.heardAll()
   }
 
   /** Messages may have been lost: nothing is known any more. */
   forget(): void {
-    this.changes++
-    this.#known.clear()
-    this.#fence.heardAll()
+    this.distrust()
+    this.#last = new Map()
   }
 
-  #judge(tags: readonly Tag[], epoch: Epoch, read: Map<Tag, TagEpochs | undefined> | undefined): Verdict {
+  /** What was known of an entry when the feed was lost, for who would rather serve that than fail (`staleIfError`). */
+  lastVerdict(tags: readonly Tag[], epoch: Epoch): Exclude<Verdict, 'unknown'> {
+    const verdict = this.#judge(tags, epoch, this.#last)
+    return verdict === 'unknown' ? 'invalid' : verdict
+  }
+
+  #judge(tags: readonly Tag[], epoch: Epoch, read: ReadonlyMap<Tag, TagEpochs | undefined> | undefined): Verdict {
     let verdict: Verdict = 'fresh'
     for (const tag of tags) {
       if (this.#pending.hard.size > 0 && this.#pending.hard.has(tag)) return 'invalid'
@@ -130,6 +156,26 @@ export class Epochs {
       else if (known.soft > epoch && verdict === 'fresh') verdict = 'stale'
     }
     return verdict
+  }
+
+  async #ensure(tags: readonly Tag[], need: number): Promise<Ensured> {
+    const mark = this.#fence.begin()
+    const now = this.#trust.now()
+    try {
+      const { clock, tags: epochs } = await this.#store.ensure(tags, need, this.#seen)
+      this.#see(clock)
+      const read = new Map<Tag, TagEpochs>()
+      tags.forEach((tag, i) => {
+        const { hard, soft, life } = epochs[i] as TagEpochs & { life: number }
+        // Told of meanwhile: what was read may be older than the message.
+        if (!this.#fence.clear(tag, mark)) return
+        read.set(tag, { hard, soft })
+        this.#learn(tag, { hard, soft, until: now + life }, mark)
+      })
+      return { clock, read }
+    } finally {
+      this.#fence.end()
+    }
   }
 
   async #read(tags: readonly Tag[]): Promise<Map<Tag, TagEpochs | undefined>> {

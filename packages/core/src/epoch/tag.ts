@@ -17,7 +17,9 @@ export function encodeTag(tag: string): Tag {
   const escaped = /^[:\\]/.test(tag) ? `\\${tag}` : tag
   if (escaped.length <= MAX_BYTES / 3 && escaped.isWellFormed()) return escaped as Tag
   if (escaped.isWellFormed() && Buffer.byteLength(escaped) <= MAX_BYTES) return escaped as Tag
-  return `:#${createHash('sha256').update(escaped, escaped.isWellFormed() ? 'utf8' : 'utf16le').digest('base64url')}` as Tag
+  return `:#${createHash('sha256')
+    .update(escaped, escaped.isWellFormed() ? 'utf8' : 'utf16le')
+    .digest('base64url')}` as Tag
 }
 
 /** The tag that every entry of a namespace bears, by the path of child namespaces (empty for the root). `clear()` raises it. */

@@ -2,10 +2,10 @@
 export interface FeedListener {
   /** A key changed: written, deleted, expired or evicted, by anybody. */
   heard(key: string): void
-  /** Everything changed: FLUSHDB or FLUSHALL. */
-  flushed(): void
-  /** Messages may have been lost: nothing that was known may be trusted. */
-  distrusted(): void
+  /** A connection is gone: nothing that is known may be trusted until the feed is. */
+  lost(): void
+  /** Everything may have changed: FLUSHALL, or the feed is about to be trusted after messages may have been lost. */
+  forget(): void
   /** Called, and waited for, before the feed is trusted (again). */
   recover(): Promise<void>
 }

@@ -80,8 +80,9 @@ export class Link {
     try {
       const asked = this.#options.clock.now()
       const [id, time] = await Promise.all([redis.client('ID'), redis.time()])
+      const elapsed = this.#options.clock.now() - asked
+      this.#options.on.time(Number(time[0]) * 1000 + Number(time[1]) / 1000 + elapsed / 2)
       const tracking = await this.#track(id as number)
-      this.#options.on.time(Number(time[0]) * 1000 + Number(time[1]) / 1000 - (this.#options.clock.now() - asked) / 2)
       const sent = this.#options.clock.now()
       await redis.subscribe(tracking ? INVALIDATE : this.#options.channel)
       if (this.#closed || redis.status !== 'ready') return

@@ -136,7 +136,7 @@ export class RedisFeed implements Feed {
   #heard(keys: readonly string[] | null): void {
     if (feedChannel.hasSubscribers) feedChannel.publish({ type: 'heard', keys: keys?.length ?? null })
     for (const [listener, prefixes] of this.#listeners) {
-      if (keys === null) listener.flushed()
+      if (keys === null) listener.forget()
       else for (const key of keys) if (prefixes.some((prefix) => key.startsWith(prefix))) listener.heard(key)
     }
   }
@@ -153,7 +153,7 @@ export class RedisFeed implements Feed {
     this.trustedUntil = Number.NEGATIVE_INFINITY
     if (this.#trusted) feedChannel.publish({ type: 'distrusted' })
     this.#trusted = false
-    for (const listener of this.#listeners.keys()) listener.distrusted()
+    for (const listener of this.#listeners.keys()) listener.lost()
   }
 
   /** Trust begins when every master is heard and every listener has recovered, with nothing lost meanwhile. */
@@ -176,7 +176,7 @@ export class RedisFeed implements Feed {
   #trust(): void {
     // A read that is out now may have been answered before the links listened.
     this.connection++
-    for (const listener of this.#listeners.keys()) listener.distrusted()
+    for (const listener of this.#listeners.keys()) listener.forget()
     this.#trusted = true
     this.#extend()
     feedChannel.publish({ type: 'trusted' })

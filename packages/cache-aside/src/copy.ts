@@ -1,0 +1,77 @@
+import type { Epoch, Tag } from '@larder/core'
+import type { Envelope } from './envelope.js'
+import type { StandardSchema } from './schema.js'
+
+/** What an entry may be used for now. `error`: only when loading fails. */
+export type Freshness = 'fresh' | 'stale' | 'error' | 'expired'
+
+/** What an entry of these dates may be used for. `soft`: one of its tags was invalidated softly. */
+export function freshnessOf(
+  dates: { readonly freshUntil: number; readonly staleUntil: number; readonly errorUntil: number },
+  now: number,
+  soft: boolean,
+): Freshness {
+  if (!soft && now < dates.freshUntil) return 'fresh'
+  if (now < dates.staleUntil) return 'stale'
+  return now < dates.errorUntil ? 'error' : 'expired'
+}
+
+/** How a call was answered. */
+export type State = 'hit' | 'stale' | 'miss' | 'coalesced' | 'bypass'
+
+/** A decoded entry, kept in this process or on its way to a caller. Dates in milliseconds of Redis time. */
+export class Copy {
+  readonly value: unknown
+  /** Resolved with the frozen value: what a hit hands out. `undefined` where each hit needs a value of its own. */
+  readonly promise: Promise<unknown> | undefined
+  /** Makes a value of one's own, where freezing does not protect it. */
+  readonly revive: (() => unknown) | undefined
+  readonly id: Buffer
+  readonly freshUntil: number
+  readonly staleUntil: number
+  readonly errorUntil: number
+  readonly created: number
+  readonly epoch: Epoch
+  readonly loadMs: number
+  /** All tags that it stands or falls with, also those of its namespaces. */
+  readonly tags: readonly Tag[]
+  readonly bytes: number
+  /** The schema that it was checked by. */
+  readonly schema: StandardSchema | undefined
+  /** Clock time until which a hit needs no further look; set when it is kept. */
+  until: number = Number.NEGATIVE_INFINITY
+  /** Clock time until which it is kept; set when it is kept. */
+  keptUntil: number = Number.NEGATIVE_INFINITY
+  /** `Epochs.changes` when its tags were last found to be valid. */
+  checked = -1
+  /** `Feed.connection` when it was read. */
+  connection = -1
+
+  constructor(
+    envelope: Envelope,
+    tags: readonly Tag[],
+    value: unknown,
+    revive: (() => unknown) | undefined,
+    schema?: StandardSchema,
+  ) {
+    this.value = value
+    this.schema = schema
+    this.revive = revive
+    this.promise = revive ? undefined : Promise.resolve(value)
+    this.id = Buffer.from(envelope.id)
+    this.freshUntil = envelope.freshUntil
+    this.staleUntil = envelope.staleUntil
+    this.errorUntil = envelope.errorUntil
+    this.created = envelope.created
+    this.epoch = envelope.epoch
+    this.loadMs = envelope.loadMs
+    this.tags = tags
+    this.bytes = envelope.payload.length
+  }
+
+  /** The value for one caller. */
+  give(clone: boolean): unknown {
+    if (this.revive) return this.revive()
+    return clone ? structuredClone(this.value) : this.value
+  }
+}

@@ -1,0 +1,199 @@
+import { type Key, logicalKey, type Namespace } from '@larder/core'
+import type { Call } from './call-options.js'
+import { cacheChannel, publish } from './channel.js'
+import { type Copy, freshnessOf } from './copy.js'
+import type { Outcome } from './flight.js'
+import type { DraftOptions, Load } from './load.js'
+import type { Loads, Start } from './loads.js'
+import type { Memory } from './memory.js'
+import type { Found, Reader } from './reader.js'
+import type { Store } from './store.js'
+
+/** What one registration is made of; its child namespaces share it. */
+export interface EngineParts {
+  readonly namespace: Namespace
+  readonly store: Store
+  readonly memory: Memory | undefined
+  readonly reader: Reader
+  readonly loads: Loads
+  readonly draft: DraftOptions
+  /** Milliseconds that a lease holds without renewal. */
+  readonly lease: number
+  /** Throws when nobody could invalidate tags. */
+  requireTags(): void
+}
+
+/** The reading side of one cache: decides, for each call, whether a copy, the store or a load answers. */
+export class Engine {
+  readonly parts: EngineParts
+  /** Begins every logical key. */
+  readonly prefix: string
+  readonly #memory: Memory | undefined
+  readonly #namespace: Namespace
+
+  constructor(parts: EngineParts, prefix: string) {
+    this.parts = parts
+    this.prefix = prefix
+    this.#memory = parts.memory
+    this.#namespace = parts.namespace
+  }
+
+  /** The logical key, with this cache's prefix. Throws `LARDER_INVALID_KEY`. */
+  key(key: Key): string {
+    return this.prefix === '' ? logicalKey(key) : this.prefix + logicalKey(key)
+  }
+
+  /** The copy that answers at once: fresh, its tags unchanged since they were last looked at, the feed trusted. */
+  hit(key: string, call: Call): Copy | undefined {
+    const copy = this.#memory?.copies.get(key)
+    if (copy === undefined) return undefined
+    const { clock, feed, epochs } = this.#namespace
+    const now = clock.sampled()
+    if (now >= copy.until || now > feed.trustedUntil || copy.checked !== epochs.changes) return undefined
+    if (copy.schema !== call.schema) return undefined
+    if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
+    return copy
+  }
+
+  /** Answers a call from a copy, or else with the complete options that `call` makes. */
+  answer(key: Key, plain: Call, call: () => Call, load: Load<unknown> | undefined): Promise<unknown> {
+    try {
+      const name = this.key(key)
+      if (!plain.force && plain.memory && !plain.clone && plain.signal === undefined) {
+        const promise = this.hit(name, plain)?.promise
+        if (promise !== undefined) return promise
+      }
+      return this.#give(name, load, call())
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** The copy of this process, if it may be used. */
+  peek(key: Key, call: Call): unknown {
+    const local = this.parts.reader.local(this.key(key), call.schema)
+    return local && local.freshness !== 'error' ? local.copy.give(call.clone) : undefined
+  }
+
+  /** As {@link hit} for many keys: fills in values, and lists the positions of what is missing by logical key. */
+  localMany(keys: readonly Key[], call: Call, values: unknown[], missing: Map<string, number[]>): void {
+    const { clock, feed, epochs } = this.#namespace
+    const copies = call.memory && !call.force ? this.#memory?.copies : undefined
+    const now = clock.now()
+    const trusted = now <= feed.trustedUntil
+    const changes = epochs.changes
+    for (let i = 0; i < keys.length; i++) {
+      const key = this.key(keys[i] as Key)
+      const copy = trusted ? copies?.get(key) : undefined
+      if (copy !== undefined && now < copy.until && copy.checked === changes && copy.schema === call.schema) {
+        values[i] = call.clone ? copy.give(true) : copy.value
+        if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
+        continue
+      }
+      const positions = missing.get(key)
+      if (positions) positions.push(i)
+      else missing.set(key, [i])
+    }
+  }
+
+  /** What this process or the store has of many keys. */
+  async readMany(keys: readonly string[], call: Call): Promise<Found[]> {
+    const found: Found[] = keys.map((key) => this.#local(key, call) ?? { state: 'absent' })
+    const asked = keys.filter((_, i) => found[i]?.state === 'absent')
+    if (asked.length === 0) return found
+    const read = await this.parts.reader.readMany(asked, call)
+    let next = 0
+    return found.map((one) => (one.state === 'absent' ? (read[next++] as Found) : one))
+  }
+
+  /** The copy that answers without a load under way, and the event of it. */
+  usable(found: Found | undefined, call: Call): Copy | undefined {
+    if (found === undefined || found.state === 'absent' || call.force) return undefined
+    const fresh = found.state === 'found' && found.freshness === 'fresh'
+    if (!fresh) return undefined
+    publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'store' })
+    return found.copy
+  }
+
+  /** Answers one call; `undefined` when nothing is there and nothing loads it. */
+  async fetch(key: string, load: Load<unknown> | undefined, call: Call): Promise<Outcome | undefined> {
+    call.signal?.throwIfAborted()
+    if (call.tags) this.parts.requireTags()
+    try {
+      const found = this.#local(key, call)
+      const outcome = await this.#answer(key, load, call, found ?? (await this.parts.reader.read(key, call)))
+      const state = outcome?.state ?? 'miss'
+      publish({ type: 'read', cache: call.cache, state, layer: found && state === 'hit' ? 'memory' : 'store' })
+      return outcome
+    } catch (error) {
+      publish({ type: 'read', cache: call.cache, state: 'error', layer: 'store' })
+      throw error
+    }
+  }
+
+  /** Loads what was found to be missing. */
+  async load(
+    key: string,
+    load: Load<unknown>,
+    call: Call,
+    found: Found | undefined,
+    answered: () => void,
+  ): Promise<Outcome> {
+    const outcome = (await this.#answer(key, load, call, found ?? { state: 'absent' }, answered)) as Outcome
+    publish({ type: 'read', cache: call.cache, state: outcome.state, layer: 'store' })
+    return outcome
+  }
+
+  /** An entry that this process is about to change, or has changed: no copy of it is served, no load under way is joined. */
+  touch(key: string): void {
+    this.#namespace.touch(key)
+  }
+
+  async #give(key: string, load: Load<unknown> | undefined, call: Call): Promise<unknown> {
+    const outcome = await this.fetch(key, load, call)
+    return outcome?.copy.give(call.clone)
+  }
+
+  async #answer(
+    key: string,
+    load: Load<unknown> | undefined,
+    call: Call,
+    first: Found,
+    answered?: () => void,
+  ): Promise<Outcome | undefined> {
+    const { loads, reader } = this.parts
+    for (let found = first; ; found = await reader.read(key, call)) {
+      let start: Start = {}
+      if (found.state === 'unavailable') {
+        // `staleIfError`: rather what was known last than a database that takes every read.
+        if (found.copy && !call.force) return { copy: found.copy, state: 'stale', confirmed: false }
+      } else if (found.state === 'absent') start = { refuse: found.refuse }
+      else {
+        const { copy, freshness } = found
+        if (!call.force && freshness !== 'error') {
+          const due = freshness === 'stale' || this.#isDue(copy, call)
+          if (due && load) loads.refresh(key, load, call, copy)
+          return { copy, state: freshness === 'stale' ? 'stale' : 'hit', confirmed: false }
+        }
+        start = { copy }
+      }
+      if (load === undefined) return undefined
+      const outcome = await loads.run(key, load, call, start, answered)
+      if (outcome) return outcome
+      call.signal?.throwIfAborted()
+    }
+  }
+
+  #local(key: string, call: Call): Found | undefined {
+    if (!call.memory || call.force) return undefined
+    const local = this.parts.reader.local(key, call.schema)
+    return local && { state: 'found', ...local }
+  }
+
+  /** XFetch: the closer the end and the longer the load, the likelier this call refreshes early. */
+  #isDue(copy: Copy, { eager }: Call): boolean {
+    if (eager === 0) return false
+    const now = this.#namespace.now()
+    return freshnessOf(copy, now - eager * copy.loadMs * Math.log(Math.random()), false) !== 'fresh'
+  }
+}

@@ -1,0 +1,20 @@
+export { type Codec, json, type Key, type KeyPart, type RedisOption } from '@larder/core'
+export { Cache, type Entry } from './cache.js'
+export type { CallOptions, EntryOptions, Tags, Timeout } from './call-options.js'
+export { type CacheEvent, cacheChannel } from './channel.js'
+export type { State } from './copy.js'
+export {
+  ClosedError,
+  LoadManyError,
+  LoadTimeoutError,
+  NotSerializableError,
+  TagsNotRegisteredError,
+  ValueTooLargeError,
+} from './errors.js'
+export type { Load, LoadContext } from './load.js'
+export type { LoadMany } from './many.js'
+export type { CacheAsideOptions } from './options.js'
+export { type CacheInstances, cacheAside, cacheAside as default, cacheAside as 'module.exports' } from './plugin.js'
+export type { SchemaResult, StandardSchema } from './schema.js'
+export type { WrapOptions, Wrapped } from './wrap.js'
+export type { Write } from './write.js'

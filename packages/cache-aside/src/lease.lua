@@ -1,0 +1,18 @@
+-- Asks to load an absent key: looks at it again, and leaves a placeholder where it is absent.
+-- KEYS[1]  entry
+-- ARGV[1]  placeholder: 'L1' and the loader's token; ARGV[2]  its life in milliseconds
+-- ARGV[3]  id of the entry that the caller found to be invalid, or ''; ARGV[4]  channel to tell, '' where tracking tells
+-- Returns  { 1 } when granted; { 0, value } when somebody stored meanwhile; { 0, false, milliseconds to wait at most } when somebody
+--          else loads or writes
+-- Foreign bytes, a foreign type and the refused entry count as absent. Atomic: of all who ask, one is granted; and since the lease
+-- lies in the entry's own key, any DEL or SET of it, by anyone, voids the load.
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'table' then value = false end
+if value then
+  local head = string.sub(value, 1, 2)
+  if head == 'L1' or head == 'W1' then return { 0, false, math.max(redis.call('PTTL', KEYS[1]), 1) } end
+  if head == 'E1' and #value >= 58 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], KEYS[1]) end
+return { 1 }

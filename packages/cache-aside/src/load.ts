@@ -1,0 +1,151 @@
+import { type Duration, encodeTag, invalidOption, type Namespace, parseDuration } from '@larder/core'
+import type { Call, Tags } from './call-options.js'
+import type { Copy } from './copy.js'
+import { type Envelope, encodeEnvelope, newId } from './envelope.js'
+import { LoadTimeoutError, ValueTooLargeError } from './errors.js'
+import { encodePayload, type PayloadOptions } from './payload.js'
+import { conform, type Reader } from './reader.js'
+
+/** What a loader is given. */
+export interface LoadContext {
+  /** Aborts at the hard timeout, and when the last caller has left. */
+  readonly signal: AbortSignal
+  /** The stale value that is loaded anew, if there is one. */
+  readonly stale: unknown
+  /** Keeps the value for another time than `ttl`; 0 does not keep it. */
+  setTtl(ttl: Duration): void
+  /** Adds tags to the entry. */
+  addTags(...tags: string[]): void
+  /** Does not keep the value. */
+  skip(): void
+}
+
+/** Loads the value of one key. */
+export type Load<T> = (context: LoadContext) => T | Promise<T>
+
+/** A loaded value, ready to be stored. */
+export interface Draft {
+  readonly copy: Copy
+  /** `undefined` when it must not be stored. */
+  readonly bytes: Buffer | undefined
+  /** Milliseconds that it is stored. */
+  readonly life: number
+}
+
+/** What the loader said beside its value. */
+export class LoadResult {
+  ttl: number | undefined
+  skipped = false
+  readonly tags: string[] = []
+  readonly context: LoadContext
+
+  constructor(signal: AbortSignal, stale: unknown, requireTags: () => void) {
+    this.context = {
+      signal,
+      stale,
+      setTtl: (ttl) => {
+        const milliseconds = parseDuration(ttl)
+        if (milliseconds === undefined || milliseconds < 0) throw invalidOption('ttl', 'a duration of 0 or more', ttl)
+        if (milliseconds === 0) this.skipped = true
+        this.ttl = milliseconds
+      },
+      addTags: (...tags) => {
+        requireTags()
+        this.tags.push(...tags)
+      },
+      skip: () => {
+        this.skipped = true
+      },
+    }
+  }
+}
+
+/** Runs a loader, for `hardTimeout` milliseconds at most; what it brings later goes nowhere. */
+export async function callLoader(
+  key: string,
+  load: Load<unknown>,
+  result: LoadResult,
+  call: Call,
+  abort: (reason: Error) => void,
+): Promise<unknown> {
+  const loading = (async () => load(result.context))()
+  const { signal } = result.context
+  return new Promise((resolve, reject) => {
+    const { hardTimeout } = call
+    const timer =
+      hardTimeout === undefined
+        ? undefined
+        : setTimeout(() => {
+            const error = new LoadTimeoutError(key, hardTimeout)
+            reject(error)
+            abort(error)
+          }, hardTimeout)
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    loading.then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    })
+  })
+}
+
+/** What a {@link Draft} is made with. */
+export interface DraftOptions extends PayloadOptions {
+  readonly namespace: Namespace
+  readonly reader: Reader
+}
+
+/** What is known of a value when it becomes an entry. */
+export interface Loaded {
+  readonly value: unknown
+  readonly result: LoadResult
+  readonly epoch: number
+  readonly loadMs: number
+}
+
+/**
+ * Makes the entry of a value.
+ *
+ * @throws `LARDER_CACHE_NOT_SERIALIZABLE`; with `strict`, `LARDER_CACHE_VALUE_TOO_LARGE`
+ */
+export async function draft(
+  key: string,
+  loaded: Loaded,
+  call: Call,
+  options: DraftOptions,
+  strict = false,
+): Promise<Draft> {
+  const payload = encodePayload(key, loaded.value, options)
+  const now = options.namespace.now()
+  const freshUntil = now + (loaded.result.ttl ?? call.ttl * (1 - call.jitter * Math.random()))
+  const own = [...tagsOf(call.tags, loaded.value), ...loaded.result.tags].map(encodeTag)
+  const [, ...nested] = call.implicit
+  const stored = [...new Set([...nested, ...own])]
+  const envelope: Envelope = {
+    id: newId(),
+    freshUntil,
+    staleUntil: freshUntil + call.staleWhileRevalidate,
+    errorUntil: freshUntil + call.staleIfError,
+    created: now,
+    epoch: loaded.epoch,
+    loadMs: loaded.loadMs,
+    tags: stored,
+    codec: options.codec.id,
+    ...payload,
+  }
+  const tags = stored.length > 0 ? [...new Set([...call.implicit, ...stored])] : call.implicit
+  const plain = options.reader.revive(envelope, tags)
+  const copy = call.schema ? await conform(plain, envelope, call.schema) : plain
+  const bytes = encodeEnvelope(envelope)
+  const tooLarge = payload.size > options.maxValueBytes || bytes === undefined
+  if (strict && tooLarge) throw new ValueTooLargeError(key, payload.size, options.maxValueBytes)
+  return {
+    copy: copy ?? plain,
+    bytes: tooLarge || loaded.result.skipped || copy === undefined ? undefined : bytes,
+    life: Math.max(envelope.staleUntil, envelope.errorUntil) - now,
+  }
+}
+
+function tagsOf(tags: Tags<never> | undefined, value: unknown): readonly string[] {
+  return typeof tags === 'function' ? tags(value as never) : (tags ?? [])
+}

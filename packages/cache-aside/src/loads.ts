@@ -1,0 +1,303 @@
+import { type Epoch, encodeTag, type Namespace } from '@larder/core'
+import type { Call } from './call-options.js'
+import type { Copy, Freshness, State } from './copy.js'
+import { Flight, type Outcome } from './flight.js'
+import { Lease, type LeaseOptions } from './lease.js'
+import { callLoader, type Draft, type DraftOptions, draft, type Load, LoadResult } from './load.js'
+import type { Found, Reader } from './reader.js'
+import type { Grant, Store } from './store.js'
+import { type Wait, Waits } from './waits.js'
+
+/** What {@link Loads} work with. */
+export interface LoadsOptions extends DraftOptions {
+  readonly namespace: Namespace
+  readonly reader: Reader
+  readonly store: Store
+  /** Milliseconds that a lease holds without renewal. */
+  readonly lease: number
+  /** Milliseconds after which a waiter asks whether Redis is still there. */
+  readonly deadline: number
+  /** Throws when nobody could invalidate tags. */
+  requireTags(): void
+}
+
+/** Without a trusted feed nobody tells of a change: look again this often, in milliseconds. */
+const POLL = 25
+
+/** What a load starts from: the entry to refresh, or the id of one that is refused. */
+export interface Start {
+  readonly copy?: Copy | undefined
+  readonly refuse?: Buffer | undefined
+}
+
+/** The loads of one cache: one a key at a time over all processes, joined by all callers of this one (G2). */
+export class Loads {
+  readonly waits: Waits = new Waits()
+  readonly #flights = new Map<string, Flight>()
+  readonly #options: LoadsOptions
+
+  constructor(options: LoadsOptions) {
+    this.#options = options
+  }
+
+  /** Whether a load of this key is under way in this process. */
+  has(key: string): boolean {
+    return this.#flights.has(key)
+  }
+
+  /**
+   * Loads, or joins the load under way. `undefined`: what was joined cannot be used by somebody who came this late, look again (G1).
+   * Rejects with the loader's error (G6). `answered` is called when it is known that `load` is not called now.
+   */
+  async run(
+    key: string,
+    load: Load<unknown>,
+    call: Call,
+    start: Start,
+    answered?: () => void,
+  ): Promise<Outcome | undefined> {
+    const flight = this.#flights.get(key)
+    if (flight === undefined) return this.#take(key, load, call, start, { answered }).join(call.signal)
+    answered?.()
+    if (call.force) {
+      await flight.join(call.signal).catch(() => {})
+      call.signal?.throwIfAborted()
+      return undefined
+    }
+    const late = this.#isLate(flight)
+    const outcome = await flight.join(call.signal)
+    if (!late || outcome.confirmed) return { ...outcome, state: outcome.state === 'stale' ? 'stale' : 'coalesced' }
+    return outcome.state === 'stale' && start.copy ? { copy: start.copy, state: 'stale', confirmed: false } : undefined
+  }
+
+  /** Loads in the background; whoever has the lease elsewhere does it instead. */
+  refresh(key: string, load: Load<unknown>, call: Call, copy: Copy): void {
+    if (!this.#flights.has(key))
+      this.#take(key, load, { ...call, signal: undefined }, { copy }, { background: true }).pin()
+  }
+
+  /** Later callers do not join the load under way. */
+  detach(key: string): void {
+    this.#flights.delete(key)
+    this.waits.wake(key)
+  }
+
+  detachWhere(matches: (key: string) => boolean): void {
+    for (const key of this.#flights.keys()) if (matches(key)) this.detach(key)
+  }
+
+  /** The entry was heard to change. */
+  suspect(key: string): void {
+    const flight = this.#flights.get(key)
+    if (flight) flight.suspected = true
+    this.waits.wake(key)
+  }
+
+  suspectAll(): void {
+    for (const flight of this.#flights.values()) flight.suspected = true
+    this.waits.wakeAll()
+  }
+
+  /** Ends all loads under way; their callers get the reason. */
+  close(reason: Error): void {
+    for (const flight of this.#flights.values()) flight.abort(reason)
+  }
+
+  #isLate(flight: Flight): boolean {
+    const { epochs, feed, clock } = this.#options.namespace
+    // Without a trusted feed nobody tells of changes, so nobody joins a load of that age.
+    const old = feed.trustedUntil < clock.now() && clock.now() - flight.startedAt > 2_000
+    return flight.suspected || flight.changes !== epochs.changes || old
+  }
+
+  #take(key: string, load: Load<unknown>, call: Call, start: Start, manner: Manner): Flight {
+    const { epochs, clock } = this.#options.namespace
+    const flight = new Flight(epochs.changes, clock.now(), async (self) => {
+      try {
+        return await this.#softly(this.#obtain(key, load, call, start, self, manner), call, start)
+      } finally {
+        this.#leave(key, self)
+      }
+    })
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  #leave(key: string, flight: Flight): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key)
+  }
+
+  /** After the soft timeout callers get what is stale; the load goes on. */
+  #softly(loading: Promise<Outcome>, call: Call, { copy }: Start): Promise<Outcome> {
+    const { softTimeout } = call
+    if (softTimeout === undefined || copy === undefined || call.force) return loading
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => resolve({ copy, state: 'stale', confirmed: false }), softTimeout)
+      loading.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
+  }
+
+  /** The right to load, or what somebody else loaded. */
+  async #obtain(
+    key: string,
+    load: Load<unknown>,
+    call: Call,
+    first: Start,
+    flight: Flight,
+    { background, answered }: Manner,
+  ): Promise<Outcome> {
+    let start = first
+    let waited = false
+    for (;;) {
+      flight.signal.throwIfAborted()
+      const wait = this.waits.open(key)
+      try {
+        const asked = await this.#ask(key, call, start, flight)
+        if (asked.state === 'mine') return await this.#load(key, load, call, start, flight, asked.lease, asked.epoch)
+        if (asked.state === 'unavailable') return await this.#load(key, load, call, start, flight, undefined, 0)
+        answered?.()
+        if (asked.state === 'stored') {
+          const found = await this.#options.reader.examine(asked.bytes, call).catch(() => undefined)
+          if (found?.state === 'found' && found.freshness !== 'error' && !call.force) {
+            return { copy: found.copy, state: stateOf(found.freshness, waited), confirmed: false }
+          }
+          start = startOf(found)
+          continue
+        }
+        if (background && start.copy) return { copy: start.copy, state: 'stale', confirmed: false }
+        waited = true
+        await this.#await(wait, asked.wait, flight)
+        if (start.copy) {
+          const found = await this.#options.reader.read(key, call)
+          if (found.state === 'found' && found.freshness !== 'error') {
+            return { copy: found.copy, state: stateOf(found.freshness, waited), confirmed: false }
+          }
+          start = startOf(found)
+        }
+      } finally {
+        wait.close()
+      }
+    }
+  }
+
+  async #ask(key: string, call: Call, start: Start, flight: Flight): Promise<Asked> {
+    const { store, namespace, lease: limit } = this.#options
+    const options: LeaseOptions = { limit, longest: call.hardTimeout ?? 10 * limit }
+    const lease = new Lease(store, key, options, start.copy?.id)
+    const tags = Array.isArray(call.tags)
+      ? [...new Set([...call.implicit, ...call.tags.map(encodeTag)])]
+      : call.implicit
+    const need = call.ttl + Math.max(call.staleWhileRevalidate, call.staleIfError)
+    flight.restart(namespace.epochs.changes)
+    // The epoch is read before the load: an invalidation that comes during it makes the entry invalid.
+    const [asked, epoch] = await Promise.allSettled([
+      start.copy ? this.#askRefresh(lease, call.force) : lease.acquire(start.refuse),
+      namespace.epochs.ensure(tags, need),
+    ])
+    if (asked.status === 'rejected') return { state: 'unavailable' }
+    if (asked.value.state !== 'granted') return asked.value
+    if (epoch.status === 'fulfilled') return { state: 'mine', lease, epoch: epoch.value }
+    lease.release()
+    return { state: 'unavailable' }
+  }
+
+  async #askRefresh(lease: Lease, steal: boolean): Promise<Grant> {
+    return (await lease.acquireRefresh(steal)) ? { state: 'granted' } : { state: 'refused', wait: this.#options.lease }
+  }
+
+  /** Until the entry changes, its lease ends, or Redis is found to be away. */
+  async #await(wait: Wait, limit: number, flight: Flight): Promise<void> {
+    const { namespace, store } = this.#options
+    for (let left = limit; left > 0 && !flight.signal.aborted; ) {
+      if (!namespace.trusted()) return void (await wait.changed(POLL, flight.signal))
+      const slice = Math.min(left, this.#options.deadline)
+      if (await wait.changed(slice, flight.signal)) return
+      left -= slice
+      // Nobody tells of a Redis that hangs: ask.
+      if (left > 0) await store.alive().catch(() => {})
+      if (!store.up) return
+    }
+  }
+
+  async #load(
+    key: string,
+    load: Load<unknown>,
+    call: Call,
+    { copy: old }: Start,
+    flight: Flight,
+    lease: Lease | undefined,
+    epoch: Epoch,
+  ): Promise<Outcome> {
+    const { namespace, requireTags } = this.#options
+    const result = new LoadResult(flight.signal, old?.give(false), requireTags)
+    const began = namespace.clock.now()
+    let made: Draft
+    lease?.renew()
+    try {
+      const value = await callLoader(key, load, result, call, (reason) => flight.abort(reason))
+      const loadMs = namespace.clock.now() - began
+      made = await draft(key, { value, result, epoch, loadMs }, call, this.#options)
+    } catch (error) {
+      lease?.release()
+      if (old === undefined || call.force || namespace.now() >= Math.max(old.staleUntil, old.errorUntil)) throw error
+      return { copy: old, state: 'stale', confirmed: false }
+    }
+    if (lease && made.bytes) return this.#fill(key, call, flight, lease, made.copy, made.bytes, made.life)
+    lease?.release()
+    return { copy: made.copy, state: lease ? 'miss' : 'bypass', confirmed: false }
+  }
+
+  async #fill(
+    key: string,
+    call: Call,
+    flight: Flight,
+    lease: Lease,
+    copy: Copy,
+    bytes: Buffer,
+    life: number,
+  ): Promise<Outcome> {
+    const { namespace, reader } = this.#options
+    const { changes } = namespace.epochs
+    const mark = reader.fence.begin()
+    try {
+      const verdict = await namespace.epochs.admit(copy.tags, copy.epoch, life)
+      if (verdict === 'invalid') {
+        lease.release()
+        return { copy, state: 'miss', confirmed: false }
+      }
+      // Whoever comes from now on asks the store: this load's answer may be older than a change they know of.
+      this.#leave(key, flight)
+      const settled = namespace.epochs.changes === changes
+      const { connection } = namespace.feed
+      const stored = await lease.fill(bytes, life)
+      if (stored) reader.keep(key, copy, call, mark, connection)
+      return { copy, state: 'miss', confirmed: stored && settled }
+    } catch {
+      return { copy, state: 'miss', confirmed: false }
+    } finally {
+      reader.fence.end()
+    }
+  }
+}
+
+interface Manner {
+  /** Nobody waits: whoever has the lease elsewhere does it instead. */
+  readonly background?: boolean
+  /** Called when the store answered that this process does not load now. */
+  readonly answered?: (() => void) | undefined
+}
+
+type Asked =
+  | Exclude<Grant, { state: 'granted' }>
+  | { readonly state: 'mine'; readonly lease: Lease; readonly epoch: Epoch }
+  | { readonly state: 'unavailable' }
+
+function stateOf(freshness: Freshness, waited: boolean): State {
+  if (freshness === 'stale') return 'stale'
+  return waited ? 'coalesced' : 'hit'
+}
+
+function startOf(found: Found | undefined): Start {
+  if (found?.state === 'found') return { copy: found.copy }
+  return found?.state === 'absent' ? { refuse: found.refuse } : {}
+}

@@ -1,0 +1,98 @@
+import { decorate, Namespace, type NamespaceListener, namespaceTag, resolveClient } from '@larder/core'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { Cache } from './cache.js'
+import { publish } from './channel.js'
+import { Engine, type EngineParts } from './engine.js'
+import { ClosedError, TagsNotRegisteredError } from './errors.js'
+import type { DraftOptions } from './load.js'
+import { Loads } from './loads.js'
+import { Memory } from './memory.js'
+import { MemoryStore } from './memory-store.js'
+import { type CacheAsideOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { Reader } from './reader.js'
+import { RedisStore } from './redis-store.js'
+
+/** Instances registered with a `name`: augment it to type `fastify.cache.<name>`. */
+// biome-ignore lint/suspicious/noEmptyInterface: users add the names they register
+export interface CacheInstances {}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    cache: Cache & CacheInstances
+  }
+}
+
+const plugin: FastifyPluginAsync<CacheAsideOptions> = async (fastify, raw) => {
+  const options = resolveOptions(raw)
+  const client = resolveClient(fastify, options.redis, '@larder/cache-aside')
+  const namespace = Namespace.acquire(client, fastify.server, options.namespace, {
+    log: fastify.log,
+    deadline: options.deadline,
+    heartbeat: options.heartbeat,
+    replayFor: options.replayFor,
+    outboxLimit: options.outboxLimit,
+  })
+  const parts = assemble(fastify, options, namespace)
+  const end = namespace.listen(listener(parts))
+  const endChange = namespace.gate?.breaker.onChange((up) => up || parts.loads.waits.wakeAll())
+  fastify.addHook('onClose', async () => {
+    parts.loads.close(new ClosedError())
+    endChange?.()
+    end()
+    namespace.release()
+  })
+  // The name marks the keys of a version: NUL begins no key of a user.
+  const prefix = options.version === undefined ? '' : `\0@${options.version}:`
+  const call = { ...options.call, implicit: [namespaceTag('')], cache: options.name ?? options.namespace }
+  decorate(fastify, 'cache', new Cache(new Engine(parts, prefix), call), options.name)
+  await namespace.settled(options.deadline)
+}
+
+/** The Fastify plugin: decorates the instance with {@link Cache} as `fastify.cache`. */
+export const cacheAside: FastifyPluginAsync<CacheAsideOptions> = fp(plugin, {
+  name: '@larder/cache-aside',
+  fastify: '5.x',
+})
+
+function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace: Namespace): EngineParts {
+  const { codec, compressAbove, maxValueBytes, deadline, lease } = options
+  const bounds = options.memory ?? { maxEntries: 10_000, maxBytes: 64 * 1024 ** 2 }
+  const store = namespace.gate ? new RedisStore(namespace, namespace.gate) : MemoryStore.of(namespace, bounds)
+  const onEvict = (): void => publish({ type: 'evict', cache: options.name ?? options.namespace })
+  const memory = options.memory && new Memory(namespace, options.memory, onEvict)
+  const requireTags = (): void => {
+    if (!fastify.hasDecorator('tags')) throw new TagsNotRegisteredError()
+  }
+  const payload = { codec, compressAbove, maxValueBytes }
+  const reader = new Reader({ ...payload, namespace, store, memory })
+  const draft: DraftOptions = { ...payload, namespace, reader }
+  const loads = new Loads({ ...draft, store, lease, deadline, requireTags })
+  return { namespace, store, memory, reader, loads, draft, lease, requireTags }
+}
+
+/** What this cache does when an entry changes, here or elsewhere. */
+function listener({ memory, reader, loads }: EngineParts): NamespaceListener {
+  return {
+    changed: (key, local) => {
+      memory?.copies.delete(key)
+      reader.fence.heard(key)
+      if (local) loads.detach(key)
+      else loads.suspect(key)
+    },
+    changedWhere: (matches) => {
+      reader.fence.heardAll()
+      for (const key of memory?.copies.keys() ?? []) if (matches(key)) memory?.copies.delete(key)
+      loads.detachWhere(matches)
+    },
+    distrusted: () => {
+      reader.fence.heardAll()
+      loads.suspectAll()
+    },
+    allChanged: () => {
+      memory?.copies.clear()
+      reader.fence.heardAll()
+      loads.suspectAll()
+    },
+  }
+}

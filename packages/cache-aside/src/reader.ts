@@ -1,0 +1,180 @@
+import { Fence, type Namespace, type Tag, type Verdict } from '@larder/core'
+import type { Call } from './call-options.js'
+import { Copy, type Freshness, freshnessOf } from './copy.js'
+import { decodeSlot, type Envelope } from './envelope.js'
+import { deepFreeze } from './freeze.js'
+import type { Memory } from './memory.js'
+import { decodePayload, type PayloadOptions } from './payload.js'
+import type { StandardSchema } from './schema.js'
+import type { Store } from './store.js'
+
+/** What was found under a key. */
+export type Found =
+  | { readonly state: 'found'; readonly copy: Copy; readonly freshness: Exclude<Freshness, 'expired'> }
+  /** `refuse`: the id of an entry that is there and must not be used. */
+  | { readonly state: 'absent'; readonly refuse?: Buffer | undefined }
+  /** Redis could not be asked. `copy`: the last one that was known, if `staleIfError` allows it. */
+  | { readonly state: 'unavailable'; readonly copy: Copy | undefined }
+
+const ABSENT: Found = { state: 'absent' }
+
+/** What a {@link Reader} reads from and with. */
+export interface ReaderOptions extends PayloadOptions {
+  readonly namespace: Namespace
+  readonly store: Store
+  readonly memory: Memory | undefined
+}
+
+/** Looks entries up: in the copies of this process, then in the store. Tells what may be used, never decides to load. */
+export class Reader {
+  /** Tells reads that overlap a change of their key. */
+  readonly fence: Fence = new Fence()
+  readonly #options: ReaderOptions
+  readonly #namespace: Namespace
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.#namespace = options.namespace
+  }
+
+  /** A copy of this process that may be used; `undefined` when the store must be asked. */
+  local(key: string, schema?: StandardSchema): { copy: Copy; freshness: Exclude<Freshness, 'expired'> } | undefined {
+    const copy = this.#options.memory?.copies.get(key)
+    if (copy === undefined || copy.schema !== schema) return undefined
+    const { clock, epochs, feed } = this.#namespace
+    const now = clock.now()
+    if (now > feed.trustedUntil || copy.connection !== feed.connection || now > copy.keptUntil) return undefined
+    const verdict = epochs.verdict(copy.tags, copy.epoch)
+    if (verdict === 'unknown') return undefined
+    const freshness = freshnessOf(copy, this.#namespace.now(), verdict === 'stale')
+    if (verdict === 'invalid' || freshness === 'expired') {
+      this.#options.memory?.copies.delete(key)
+      return undefined
+    }
+    if (verdict === 'fresh') copy.checked = epochs.changes
+    return { copy, freshness }
+  }
+
+  /** What the store has. Never rejects. */
+  async read(key: string, call: Call): Promise<Found> {
+    const mark = this.fence.begin()
+    const { connection } = this.#namespace.feed
+    try {
+      const bytes = await this.#options.store.read(key)
+      if (bytes === null) return ABSENT
+      const found = this.judge(bytes, call) ?? (await this.examine(bytes, call))
+      if (found.state === 'found') this.keep(key, found.copy, call, mark, connection)
+      return found
+    } catch {
+      return this.#unavailable(key)
+    } finally {
+      this.fence.end()
+    }
+  }
+
+  /** What the store has of many keys, each as by {@link read}. */
+  async readMany(keys: readonly string[], call: Call): Promise<Found[]> {
+    const mark = this.fence.begin()
+    const { connection } = this.#namespace.feed
+    try {
+      const slots = await this.#options.store.readMany(keys)
+      const found: Found[] = new Array(keys.length)
+      for (let i = 0; i < keys.length; i++) {
+        const bytes = slots[i] as Buffer | null
+        const one = bytes === null ? ABSENT : (this.judge(bytes, call) ?? (await this.examine(bytes, call)))
+        if (one.state === 'found') this.keep(keys[i] as string, one.copy, call, mark, connection)
+        found[i] = one
+      }
+      return found
+    } catch {
+      return keys.map((key) => this.#unavailable(key))
+    } finally {
+      this.fence.end()
+    }
+  }
+
+  /** What these bytes of the store are worth, where that can be told at once. */
+  judge(bytes: Buffer, call: Call): Found | undefined {
+    const slot = decodeSlot(bytes)
+    if (slot.state === 'foreign') return { state: 'absent', refuse: slot.id }
+    if (slot.state !== 'entry') return ABSENT
+    const tags = union(call.implicit, slot.envelope.tags)
+    const verdict = this.#namespace.epochs.verdict(tags, slot.envelope.epoch)
+    return verdict === 'unknown' || call.schema ? undefined : this.#weigh(slot.envelope, tags, verdict)
+  }
+
+  /** What these bytes of the store are worth. Rejects when their tags cannot be read. */
+  async examine(bytes: Buffer, call: Call): Promise<Found> {
+    const slot = decodeSlot(bytes)
+    if (slot.state !== 'entry') return this.judge(bytes, call) ?? ABSENT
+    const { envelope } = slot
+    const tags = union(call.implicit, envelope.tags)
+    const found = this.#weigh(envelope, tags, await this.#namespace.epochs.check(tags, envelope.epoch))
+    if (found.state !== 'found' || call.schema === undefined) return found
+    const copy = await conform(found.copy, envelope, call.schema)
+    return copy ? { ...found, copy } : { state: 'absent', refuse: envelope.id }
+  }
+
+  /** Keeps a copy in this process, if nothing was heard of its key since the mark was taken. */
+  keep(key: string, copy: Copy, call: Call, mark: number, connection: number): void {
+    const { memory } = this.#options
+    const { feed, epochs } = this.#namespace
+    if (memory === undefined || !call.memory || !this.#namespace.trusted()) return
+    if (connection !== feed.connection || !this.fence.clear(key, mark)) return
+    // The tags must be known now: one may have been heard to change while the entry was on its way.
+    const verdict = epochs.verdict(copy.tags, copy.epoch)
+    if (verdict === 'fresh' || verdict === 'stale') {
+      memory.keep(key, copy, connection, verdict === 'fresh' ? epochs.changes : -1, call.eager)
+    }
+  }
+
+  /** The copy of a value, as every hit will give it. Throws for bytes that the codec did not make. */
+  revive(envelope: Envelope, tags: readonly Tag[]): Copy {
+    const value = decodePayload(envelope, this.#options)
+    const plain = envelope.kind === 'undefined' || (envelope.kind === 'codec' && this.#options.codec.freezable)
+    const frozen = plain && deepFreeze(value)
+    return new Copy(envelope, tags, value, frozen ? undefined : () => decodePayload(envelope, this.#options))
+  }
+
+  #weigh(envelope: Envelope, tags: readonly Tag[], verdict: Exclude<Verdict, 'unknown'>): Found {
+    const refused: Found = { state: 'absent', refuse: envelope.id }
+    if (verdict === 'invalid' || envelope.codec !== this.#options.codec.id) return refused
+    const freshness = freshnessOf(envelope, this.#namespace.now(), verdict === 'stale')
+    if (freshness === 'expired') return refused
+    try {
+      return { state: 'found', copy: this.revive(envelope, tags), freshness }
+    } catch {
+      return refused
+    }
+  }
+
+  #unavailable(key: string): Found {
+    const copy = this.#options.memory?.copies.peek(key)
+    const { epochs } = this.#namespace
+    const usable =
+      copy !== undefined &&
+      this.#namespace.now() < copy.errorUntil &&
+      copy.errorUntil > copy.freshUntil &&
+      epochs.lastVerdict(copy.tags, copy.epoch) !== 'invalid'
+    return { state: 'unavailable', copy: usable ? copy : undefined }
+  }
+}
+
+/** The copy as its schema gives it back; `undefined` when it does not match. */
+export async function conform(copy: Copy, envelope: Envelope, schema: StandardSchema): Promise<Copy | undefined> {
+  try {
+    const result = await schema['~standard'].validate(copy.give(false))
+    if (result.issues) return undefined
+    const { value } = result
+    const same = value === copy.value
+    const revive = same ? copy.revive : deepFreeze(value) ? undefined : () => structuredClone(value)
+    return new Copy(envelope, copy.tags, value, revive, schema)
+  } catch {
+    return undefined
+  }
+}
+
+function union(own: readonly Tag[], stored: readonly Tag[]): readonly Tag[] {
+  if (stored.length === 0) return own
+  return [...own, ...stored.filter((tag) => !own.includes(tag))]
+}

@@ -1,0 +1,25 @@
+/**
+ * Turns values into bytes and back. Whatever it does to a value, a miss returns what a hit would: callers of a load get the value
+ * as `decode` gives it back.
+ */
+export interface Codec {
+  /** Written beside each value, so that values of another codec are a miss: at most 32 ASCII characters. */
+  readonly id: string
+  /** Throws, or answers `undefined`, for a value that it cannot represent. */
+  encode(value: unknown): string | Uint8Array | undefined
+  /** Throws for bytes that it did not make. */
+  decode(bytes: Buffer): unknown
+  /**
+   * Whether what it decodes is plain data: objects and arrays that can be frozen deeply, so that one copy serves all hits. Else each
+   * hit decodes anew.
+   */
+  readonly freezable: boolean
+}
+
+/** JSON, the default codec. A `Date` becomes a string, for a miss as for a hit. */
+export const json: Codec = {
+  id: 'json',
+  encode: (value) => JSON.stringify(value),
+  decode: (bytes) => JSON.parse(bytes.toString()),
+  freezable: true,
+}
