@@ -22,10 +22,10 @@ export const ValueTooLargeError: FastifyErrorConstructor<
 > = createError('LARDER_CACHE_VALUE_TOO_LARGE', 'The value of `%s` takes %d bytes, more than `maxValueBytes` (%d)', 500)
 
 /** `tags` were used, and no registration of `@larder/tags` covers this cache. */
-export const TagsNotRegisteredError: FastifyErrorConstructor<{ code: 'LARDER_CACHE_TAGS_NOT_REGISTERED' }, []> =
+export const TagsNotRegisteredError: FastifyErrorConstructor<{ code: 'LARDER_CACHE_TAGS_NOT_REGISTERED' }, [string]> =
   createError(
     'LARDER_CACHE_TAGS_NOT_REGISTERED',
-    'An entry bears tags, but nothing can invalidate them: register @larder/tags, `await app.register(tags)`',
+    'An entry of the namespace `%s` bears tags, but nothing invalidates them: register @larder/tags, without a `namespace` or with this one',
   )
 
 /** The cache was used after its application was closed. */

@@ -1,4 +1,4 @@
-import { decorate, Namespace, type NamespaceListener, namespaceTag, resolveClient } from '@larder/core'
+import { attachTags, decorate, Namespace, type NamespaceListener, namespaceTag, resolveClient } from '@larder/core'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Cache } from './cache.js'
@@ -61,9 +61,16 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
   const store = namespace.gate ? new RedisStore(namespace, namespace.gate) : MemoryStore.of(namespace, bounds)
   const onEvict = (): void => publish({ type: 'evict', cache: options.name ?? options.namespace })
   const memory = options.memory && new Memory(namespace, options.memory, onEvict)
-  const requireTags = (): void => {
-    if (!fastify.hasDecorator('tags')) throw new TagsNotRegisteredError()
+  let tagged = false
+  const attach = (): boolean => {
+    tagged ||= fastify.hasDecorator('tags') && attachTags((fastify as { tags?: unknown }).tags, namespace)
+    return tagged
   }
+  const requireTags = (): void => {
+    if (!attach()) throw new TagsNotRegisteredError(namespace.name)
+  }
+  // Also a process that never stores a tagged entry itself invalidates those of the others.
+  fastify.addHook('onReady', async () => void attach())
   const payload = { codec, compressAbove, maxValueBytes }
   const reader = new Reader({ ...payload, namespace, store, memory })
   const draft: DraftOptions = { ...payload, namespace, reader }

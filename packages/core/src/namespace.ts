@@ -68,6 +68,7 @@ export class Namespace {
   readonly #shared: Shared | undefined
   readonly #entryPrefix: string
   readonly #tagPrefix: string
+  readonly #memoryOffset: number
   readonly #ends: (() => void)[] = []
   #users = 0
 
@@ -94,6 +95,7 @@ export class Namespace {
     this.#owner = owner
     this.#entryPrefix = `${name}:v:{`
     this.#tagPrefix = `{${name}}:t:`
+    this.#memoryOffset = Date.now()
     if (client === undefined) {
       this.clock = new Clock()
       this.feed = localFeed
@@ -142,7 +144,7 @@ export class Namespace {
 
   /** What must be added to {@link clock} for Redis time. */
   get offset(): number {
-    return this.#shared?.offset ?? memoryOffset
+    return this.#shared?.offset ?? this.#memoryOffset
   }
 
   /** Whether changes are heard at this moment. */
@@ -249,8 +251,6 @@ export class Namespace {
     if (this.gate?.up || this.gate?.client.status === 'ready') await this.outbox?.replay()
   }
 }
-
-const memoryOffset = Date.now() - new Clock().now()
 
 function share(client: RedisClient, options: NamespaceOptions, gate: Gate): Shared {
   let shared = feeds.get(client)

@@ -16,11 +16,11 @@ local reply = { string.format('%.0f', math.floor(now / 1000)), string.format('%.
 for i = 2, #KEYS do
   local value = redis.call('GET', KEYS[i])
   local hard, soft
-  if value then hard, soft = string.match(value, '^(%d+) (%d+)$') end
+  if value then hard, soft = string.match(value, '^(%d+) (%d+) %d+$') end
   if not hard then
     hard = string.format('%.0f', clock)
     soft = hard
-    redis.call('SET', KEYS[i], hard .. ' ' .. soft, 'PX', ARGV[3])
+    redis.call('SET', KEYS[i], hard .. ' ' .. soft .. ' 0', 'PX', ARGV[3])
   end
   local life = redis.call('PTTL', KEYS[i])
   -- PEXPIRE is a change that every process hears: only when too little is left.

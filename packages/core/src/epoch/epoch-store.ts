@@ -9,6 +9,11 @@ export interface TagEpochs {
   readonly soft: Epoch
 }
 
+/** As {@link TagEpochs}, with the epoch of the last invalidation of either kind: 0 for none since the tag's key was made. */
+export interface TagRecord extends TagEpochs {
+  readonly raised: Epoch
+}
+
 /** What a store keeps of epochs. One interface, two stores: Redis and the memory of this process. */
 export interface EpochStore {
   /** The clock, and for each tag its epochs (made at the clock where missing) and the milliseconds that it surely lives on. */
@@ -18,7 +23,7 @@ export interface EpochStore {
     seen: Epoch,
   ): Promise<{ clock: Epoch; tags: (TagEpochs & { life: number })[] }>
   /** The epochs of each tag; `undefined` where it has no key, which means invalid. */
-  read(tags: readonly Tag[]): Promise<(TagEpochs | undefined)[]>
+  read(tags: readonly Tag[]): Promise<(TagRecord | undefined)[]>
   /** Ticks, raises the tags that exist, and returns the new epoch. */
   raise(tags: readonly Tag[], mode: 'hard' | 'soft', seen: Epoch): Promise<Epoch>
 }

@@ -115,6 +115,12 @@ export class Epochs {
     this.#see(await store.raise(tags, mode, this.#seen))
   }
 
+  /** The epoch of a tag's last invalidation by anyone; `undefined` for none since its key was made. Asks the store. */
+  async raised(tag: Tag): Promise<Epoch | undefined> {
+    const [record] = await this.#store.read([tag])
+    return record?.raised || undefined
+  }
+
   /** A tag changed, as the feed tells or this process did: its epochs must be read again. */
   heard(tag: Tag): void {
     this.changes++

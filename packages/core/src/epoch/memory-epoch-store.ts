@@ -1,4 +1,4 @@
-import type { Epoch, EpochStore, TagEpochs } from './epoch-store.js'
+import type { Epoch, EpochStore, TagEpochs, TagRecord } from './epoch-store.js'
 import type { Tag } from './tag.js'
 
 /** Tags kept; the oldest go first, which costs loads and never a stale value: a tag made anew stands at the clock. */
@@ -7,13 +7,13 @@ const MAX_TAGS = 100_000
 /** Epochs in the memory of this process. */
 export class MemoryEpochStore implements EpochStore {
   #clock: Epoch = Date.now() * 1000
-  readonly #tags = new Map<Tag, TagEpochs>()
+  readonly #tags = new Map<Tag, TagRecord>()
 
   async ensure(tags: readonly Tag[]): Promise<{ clock: Epoch; tags: (TagEpochs & { life: number })[] }> {
     const epochs = tags.map((tag) => {
       let known = this.#tags.get(tag)
       if (!known) {
-        known = { hard: this.#clock, soft: this.#clock }
+        known = { hard: this.#clock, soft: this.#clock, raised: 0 }
         this.#tags.set(tag, known)
         if (this.#tags.size > MAX_TAGS) this.#tags.delete(this.#tags.keys().next().value as Tag)
       }
@@ -22,7 +22,7 @@ export class MemoryEpochStore implements EpochStore {
     return { clock: this.#clock, tags: epochs }
   }
 
-  async read(tags: readonly Tag[]): Promise<(TagEpochs | undefined)[]> {
+  async read(tags: readonly Tag[]): Promise<(TagRecord | undefined)[]> {
     return tags.map((tag) => this.#tags.get(tag))
   }
 
@@ -31,7 +31,7 @@ export class MemoryEpochStore implements EpochStore {
     this.#clock = epoch
     for (const tag of tags) {
       const known = this.#tags.get(tag)
-      if (known) this.#tags.set(tag, { hard: mode === 'hard' ? epoch : known.hard, soft: epoch })
+      if (known) this.#tags.set(tag, { hard: mode === 'hard' ? epoch : known.hard, soft: epoch, raised: epoch })
     }
     return epoch
   }

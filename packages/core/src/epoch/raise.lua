@@ -2,6 +2,7 @@
 -- KEYS[1]  clock; KEYS[2..]  tags, all in the slot of the namespace
 -- ARGV[1]  the highest epoch this process has seen; ARGV[2]  'hard' or 'soft'; ARGV[3]  channel to tell, '' where tracking tells
 -- Returns  the new epoch
+-- A tag's value: its hard epoch, its soft epoch, and the epoch of its last invalidation of either kind (0: none since it was made).
 -- Ticks the clock, then raises the tags that exist; missing ones stay missing, which already means invalid. Atomic: a reader sees
 -- all of the tags raised or none, and no entry can get an epoch between the tick and the raise.
 local time = redis.call('TIME')
@@ -10,10 +11,10 @@ local epoch = string.format('%.0f', math.max(clock + 1, tonumber(ARGV[1]) + 1, t
 redis.call('SET', KEYS[1], epoch)
 for i = 2, #KEYS do
   local value = redis.call('GET', KEYS[i])
-  local hard = value and string.match(value, '^(%d+) %d+$')
+  local hard = value and string.match(value, '^(%d+) %d+ %d+$')
   if hard then
     if ARGV[2] == 'hard' then hard = epoch end
-    redis.call('SET', KEYS[i], hard .. ' ' .. epoch, 'KEEPTTL')
+    redis.call('SET', KEYS[i], hard .. ' ' .. epoch .. ' ' .. epoch, 'KEEPTTL')
   elseif value then
     redis.call('DEL', KEYS[i])
   end

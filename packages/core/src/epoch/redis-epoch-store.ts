@@ -1,6 +1,6 @@
 import type { Caller, Reply } from '../gate.js'
 import { loadScript } from '../script.js'
-import { type Epoch, type EpochStore, type TagEpochs, tagLife } from './epoch-store.js'
+import { type Epoch, type EpochStore, type TagEpochs, type TagRecord, tagLife } from './epoch-store.js'
 import type { Tag } from './tag.js'
 
 const ENSURE = loadScript(import.meta.url, './ensure.lua')
@@ -41,14 +41,14 @@ export class RedisEpochStore implements EpochStore {
     return { clock: Number(reply[1]), tags: epochs }
   }
 
-  async read(tags: readonly Tag[]): Promise<(TagEpochs | undefined)[]> {
+  async read(tags: readonly Tag[]): Promise<(TagRecord | undefined)[]> {
     const replies = (await this.#redis.call(
       'mget',
       tags.map((tag) => this.#keys.tag(tag)),
     )) as (Buffer | null)[]
     return replies.map((reply) => {
-      const match = /^(\d+) (\d+)$/.exec(reply?.toString('latin1') ?? '')
-      return match ? { hard: Number(match[1]), soft: Number(match[2]) } : undefined
+      const match = /^(\d+) (\d+) (\d+)$/.exec(reply?.toString('latin1') ?? '')
+      return match ? { hard: Number(match[1]), soft: Number(match[2]), raised: Number(match[3]) } : undefined
     })
   }
 
