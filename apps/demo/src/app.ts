@@ -21,7 +21,7 @@ import { productImportRoutes } from './routes/product-import.js'
 import { productRoutes } from './routes/products.js'
 import { recentlyViewedRoutes } from './routes/recently-viewed.js'
 import { statsRoutes } from './routes/stats.js'
-import { makeValidatorCompiler } from './validation.js'
+import { describeMismatch, makeValidatorCompiler } from './validation.js'
 
 /** The shop, ready to listen or to be injected into, and what it runs on. */
 export type Shop = { app: FastifyInstance; database: Database; redis: RedisClient | undefined }
@@ -54,6 +54,7 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   })
 
   app.setValidatorCompiler(makeValidatorCompiler())
+  app.setSchemaErrorFormatter(([mismatch], where) => new Error(mismatch && describeMismatch(mismatch, where)))
   await app.register(problemPlugin)
   await app.register(openApi)
   await app.register(bearerAuth, {

@@ -1,4 +1,4 @@
-import type { Cache, Entry } from '@larder/cache-aside'
+import type { Cache, Entry, Key } from '@larder/cache-aside'
 import type { Tags } from '@larder/tags'
 import type { Database } from './database.js'
 import { ProductNotFoundError } from './errors.js'
@@ -52,13 +52,10 @@ export class Catalogue {
 
   /** The products of these ids, in their order; those not cached come from the database by one query. */
   products(ids: readonly number[]): Promise<(Product | null)[]> {
-    const load = async (missing: readonly ProductKey[]) => {
-      const found = await selectProducts(
-        this.#database,
-        missing.map(([, id]) => id),
-      )
-      const byId = new Map(found.map((product) => [product.id, product]))
-      return missing.map(([, id]) => byId.get(id) ?? null)
+    const load = async (missing: Key[]) => {
+      const wanted = missing.map((key) => Number(key[1])) // as productKey made it
+      const found = new Map((await selectProducts(this.#database, wanted)).map((product) => [product.id, product]))
+      return wanted.map((id) => found.get(id) ?? null)
     }
     return this.#cache.getMany(ids.map(productKey), load, PRODUCT)
   }
@@ -112,9 +109,7 @@ export class Catalogue {
   }
 }
 
-type ProductKey = readonly ['product', number]
-
-function productKey(id: number): ProductKey {
+function productKey(id: number): Key {
   return ['product', id]
 }
 

@@ -45,6 +45,8 @@ async function make(snapshot: Snapshot, onProgress: Progress): Promise<PGlite> {
   const pglite = await PGlite.create()
   await pglite.transaction((transaction) => seed(transaction, onProgress))
   onProgress('Keeping a copy for the next start')
+  // Else the next start would first repeat what the log says.
+  await pglite.query('CHECKPOINT')
   const dump = await pglite.dumpDataDir('none')
   snapshot.write(new Uint8Array(await dump.arrayBuffer()))
   return pglite

@@ -31,5 +31,6 @@ function answer(error: FastifyError, request: FastifyRequest, reply: FastifyRepl
     error: STATUS_CODES[statusCode] ?? 'Error',
     message: foreseen ? error.message : 'Something went wrong in the shop',
   }
+  if (statusCode === 401) reply.header('www-authenticate', 'Bearer') // RFC 9110, 15.5.2
   return reply.code(statusCode).type('application/json; charset=utf-8').send(problem)
 }

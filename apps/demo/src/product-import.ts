@@ -116,8 +116,9 @@ export class ProductImport {
 
   #outcome(): ImportReport {
     const { created, updated, failed, errors } = this.#report
+    errors.sort((a, b) => a.line - b.line)
     if (created + updated > 0) return this.#report
-    const first = errors.reduce((a, b) => (b.line < a.line ? b : a), errors[0] ?? { line: 1, message: 'is missing' })
+    const first = errors[0] ?? { line: 1, message: 'is missing' }
     const others = failed > 1 ? ` (and ${failed - 1} further lines)` : ''
     throw new ImportRejectedError(`Line ${first.line}: ${first.message}${others}`)
   }

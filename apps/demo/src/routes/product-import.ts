@@ -1,9 +1,10 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Catalogue } from '../catalogue.js'
 import type { Database } from '../database.js'
 import { problems } from '../problem.js'
 import { type Check, ImportReport, ProductImport } from '../product-import.js'
+import { describeMismatch } from '../validation.js'
 
 /** A bulk change of the catalogue. */
 export const productImportRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalogue; database: Database }> = async (
@@ -14,7 +15,7 @@ export const productImportRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalog
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, body, done) => done(null, body))
 
-  app.post<{ Body: Readable }>(
+  app.post<{ Body: Readable | undefined }>(
     '/products/import',
     {
       onRequest: app.verifyBearerAuth!, // @fastify/bearer-auth is registered before
@@ -33,10 +34,10 @@ export const productImportRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalog
       const check: Check = (schema, value) => {
         const validate = request.compileValidationSchema(schema, 'body')
         if (validate(value)) return undefined
-        const error = validate.errors?.[0]
-        return `${error?.instancePath.slice(1) ?? ''} ${error?.message ?? 'is not valid'}`.trim()
+        const [mismatch] = validate.errors ?? []
+        return mismatch === undefined ? 'is not valid' : describeMismatch(mismatch)
       }
-      return new ProductImport(database, catalogue, check).run(request.body)
+      return new ProductImport(database, catalogue, check).run(request.body ?? Readable.from([]))
     },
   )
 }

@@ -1,0 +1,374 @@
+import { deepEqual, equal, match, notEqual, ok } from 'node:assert/strict'
+import type { Cart, Category, ImportReport, Product, ProductPage, Statistics } from '@larder/demo'
+import { pollUntil } from '@larder/test-redis'
+import type { Problem, ShopClient } from './client.js'
+
+/** What a check drives. */
+export type Shops = {
+  /** A shop that people write to. */
+  a: ShopClient
+  /** Another process of the same shop; in memory the same one. */
+  b: ShopClient
+  /** What the shop's `/health` says of Redis. */
+  redis: 'memory' | 'ready'
+}
+
+/** One thing that a user would do, and what must come of it. */
+export type Check = { route: string; sees: string; run: (shops: Shops) => Promise<void> }
+
+/** What another process shows may be this old: the limit of the feed's heartbeat. */
+const HEARD_WITHIN = 2_000
+
+let names = 0
+/** A name that nobody else uses: of a product to search for, or of a user. */
+const unique = (noun: string) => `${noun}-${process.pid}-${++names}`
+
+async function makeProduct(shop: ShopClient, draft: Partial<Product> = {}): Promise<Product> {
+  const body = { name: unique('Smoke'), price: 12.5, categoryId: 7, ...draft }
+  const { status, body: product } = await shop.change<Product>('POST', '/products', body)
+  equal(status, 201)
+  return product
+}
+
+/** The check passes soon: at once in the process that wrote, when the feed has told it in another one. */
+async function soon(check: () => Promise<void>): Promise<void> {
+  const passes = async () => {
+    await check()
+    return true
+  }
+  await pollUntil('the other process', passes, HEARD_WITHIN).catch((error: Error) =>
+    Promise.reject(error.cause ?? error),
+  )
+}
+
+function isProblem(problem: Problem, statusCode: number, message: RegExp): void {
+  deepEqual(Object.keys(problem).sort(), ['code', 'error', 'message', 'statusCode'])
+  equal(problem.statusCode, statusCode)
+  match(problem.message, message)
+}
+
+/** Every route, as a user would use it. */
+export const checks: readonly Check[] = [
+  {
+    route: 'GET /health',
+    sees: 'every process is well',
+    run: async ({ a, b, redis }) => {
+      for (const shop of [a, b]) {
+        const { status, body } = await shop.get('/health')
+        equal(status, 200)
+        deepEqual(body, { status: 'ok', redis, database: 'ready' })
+      }
+    },
+  },
+  {
+    route: 'GET /documentation',
+    sees: 'a page, and OpenAPI of every route',
+    run: async ({ a }) => {
+      const page = await a.get<string>('/documentation')
+      match(page.body, /<html/)
+      const { body } = await a.get<{ openapi: string; paths: Record<string, object> }>('/documentation/json')
+      match(body.openapi, /^3\.1/)
+      for (const { route } of checks) {
+        const [method = '', path = ''] = route.split(' ')
+        const key = path.replace(/:(\w+)/g, '{$1}')
+        if (key !== '/documentation' && key !== '/no-such-page')
+          ok(method.toLowerCase() in (body.paths[key] ?? {}), route)
+      }
+    },
+  },
+  {
+    route: 'GET /categories',
+    sees: '40 categories, all products in them',
+    run: async ({ a }) => {
+      const { body } = await a.get<{ items: Category[] }>('/categories')
+      equal(body.items.length, 40)
+      ok(body.items.reduce((sum, { products }) => sum + products, 0) >= 5_000)
+    },
+  },
+  {
+    route: 'GET /products',
+    sees: 'filters, order and pages',
+    run: async ({ a, b }) => {
+      const query = '/products?category=5&minPrice=100&maxPrice=900&sort=-price&pageSize=10'
+      const first = (await a.get<ProductPage>(query)).body
+      const second = (await b.get<ProductPage>(`${query}&page=2`)).body
+      equal(first.items.length, 10)
+      equal(first.pages, Math.ceil(first.total / 10))
+      equal(first.total, second.total)
+      const items = [...first.items, ...second.items]
+      equal(new Set(items.map(({ id }) => id)).size, items.length)
+      ok(items.every(({ categoryId, price }) => categoryId === 5 && price >= 100 && price <= 900))
+      deepEqual(
+        items.map(({ price }) => price),
+        items.map(({ price }) => price).sort((x, y) => y - x),
+      )
+      const found = (await a.get<ProductPage>('/products?q=CHAIR')).body
+      ok(found.items.every(({ name, description }) => /chair/i.test(name + description)))
+      ok(found.total > 0)
+    },
+  },
+  {
+    route: 'GET /products',
+    sees: 'a miss, then hits in every process',
+    run: async ({ a, b }) => {
+      const query = `/products?maxPrice=500&pageSize=5&q=${unique('a')}`
+      equal((await a.get(query)).headers.get('cache-status'), 'Larder; fwd=miss; stored')
+      for (const shop of [a, b])
+        match((await shop.get(query)).headers.get('cache-status') ?? '', /^Larder; hit; ttl=\d+$/)
+    },
+  },
+  {
+    route: 'GET /products',
+    sees: 'which field is wrong',
+    run: async ({ a }) => {
+      const wrong = { page: '0', pageSize: '1000', category: 'tools', sort: 'colour', minPrice: '-1', q: '%00' }
+      for (const [field, value] of Object.entries(wrong)) {
+        const { status, body } = await a.get<Problem>(`/products?${field}=${value}`)
+        equal(status, 400)
+        isProblem(body, 400, new RegExp(field))
+      }
+    },
+  },
+  {
+    route: 'GET /products/:id',
+    sees: 'a miss, then hits in every process',
+    run: async ({ a, b }) => {
+      const { body: page } = await a.get<ProductPage>('/products?sort=-name&pageSize=1')
+      const path = `/products/${page.items[0]?.id}`
+      const first = await a.get<Product>(path)
+      equal(first.headers.get('cache-status'), 'Larder; fwd=miss; stored')
+      deepEqual(first.body, page.items[0])
+      for (const shop of [a, b]) {
+        const again = await shop.get<Product>(path)
+        match(again.headers.get('cache-status') ?? '', /^Larder; hit; ttl=(600|59\d)$/)
+        deepEqual(again.body, first.body)
+      }
+    },
+  },
+  {
+    route: 'GET /products/:id',
+    sees: 'what is unknown or no id',
+    run: async ({ a }) => {
+      const unknown = await a.get<Problem>('/products/2000000000')
+      equal(unknown.status, 404)
+      isProblem(unknown.body, 404, /2000000000/)
+      for (const id of ['0', 'abc', '1e9x', '99999999999999999999']) {
+        const { status, body } = await a.get<Problem>(`/products/${id}`)
+        equal(status, 400)
+        isProblem(body, 400, /id/)
+      }
+    },
+  },
+  {
+    route: 'POST /products',
+    sees: 'the new product in lists and pages of every process',
+    run: async ({ a, b }) => {
+      const name = unique('Smoke')
+      const list = `/products?q=${name}`
+      equal((await b.get<ProductPage>(list)).body.total, 0)
+      const product = await makeProduct(a, { name, stock: 3 })
+      deepEqual((await a.get<Product>(`/products/${product.id}`)).body, product)
+      for (const shop of [a, b])
+        await soon(async () => deepEqual((await shop.get<ProductPage>(list)).body.items, [product]))
+      deepEqual((await b.get<Product>(`/products/${product.id}`)).body, product)
+    },
+  },
+  {
+    route: 'POST /products',
+    sees: 'who may, and which field is wrong',
+    run: async ({ a }) => {
+      const draft = { name: 'x', price: 1, categoryId: 1 }
+      equal((await a.asStranger('POST', '/products', draft)).status, 401)
+      const wrong = { name: '', price: '1', categoryId: 41, stock: 0.5, description: 7 }
+      for (const [field, value] of Object.entries(wrong)) {
+        const { status, body } = await a.change<Problem>('POST', '/products', { ...draft, [field]: value })
+        equal(status, 400)
+        isProblem(body, 400, new RegExp(field))
+      }
+      isProblem((await a.change<Problem>('POST', '/products', { name: 'x' })).body, 400, /categoryId|price/)
+    },
+  },
+  {
+    route: 'PUT /products/:id',
+    sees: 'the new price on every list and page, in every process',
+    run: async ({ a, b }) => {
+      const { id, name } = await makeProduct(a)
+      const places = [`/products?q=${name}`, `/products?category=7&q=${name}`, `/products?sort=-createdAt&q=${name}`]
+      for (const shop of [a, b]) for (const path of [`/products/${id}`, ...places]) await shop.get(path)
+      const { status, body: changed } = await a.change<Product>('PUT', `/products/${id}`, { price: 0.99 })
+      equal(status, 200)
+      equal(changed.price, 0.99)
+      equal(changed.name, name)
+      for (const shop of [a, b])
+        await soon(async () => {
+          deepEqual((await shop.get<Product>(`/products/${id}`)).body, changed)
+          for (const path of places) deepEqual((await shop.get<ProductPage>(path)).body.items, [changed])
+        })
+    },
+  },
+  {
+    route: 'PUT /products/:id',
+    sees: 'a product leave one category and enter another; others stay cached',
+    run: async ({ a, b }) => {
+      const { id, name } = await makeProduct(a, { categoryId: 8 })
+      const [from, to, other] = [8, 9, 10].map((category) => `/products?category=${category}&q=${name}`) as [
+        string,
+        string,
+        string,
+      ]
+      for (const path of [from, to, other]) await b.get(path)
+      equal((await a.change('PUT', `/products/${id}`, { categoryId: 9 })).status, 200)
+      await soon(async () => equal((await b.get<ProductPage>(from)).body.total, 0))
+      await soon(async () => equal((await b.get<ProductPage>(to)).body.total, 1))
+      match((await b.get(other)).headers.get('cache-status') ?? '', /hit/)
+    },
+  },
+  {
+    route: 'PUT /products/:id',
+    sees: 'who may, what is unknown, which field is wrong',
+    run: async ({ a }) => {
+      equal((await a.asStranger('PUT', '/products/1', { price: 1 })).status, 401)
+      equal((await a.change('PUT', '/products/2000000000', { price: 1 })).status, 404)
+      isProblem((await a.change<Problem>('PUT', '/products/1', { price: 0.001 })).body, 400, /price/)
+      isProblem((await a.change<Problem>('PUT', '/products/1', { categoryId: 41 })).body, 400, /categoryId/)
+    },
+  },
+  {
+    route: 'DELETE /products/:id',
+    sees: 'the product gone from lists and pages of every process',
+    run: async ({ a, b }) => {
+      const { id, name } = await makeProduct(a)
+      const list = `/products?q=${name}`
+      for (const shop of [a, b]) for (const path of [`/products/${id}`, list]) equal((await shop.get(path)).status, 200)
+      equal((await a.asStranger('DELETE', `/products/${id}`, {})).status, 401)
+      equal((await a.change('DELETE', `/products/${id}`)).status, 204)
+      for (const shop of [a, b])
+        await soon(async () => {
+          equal((await shop.get(`/products/${id}`)).status, 404)
+          equal((await shop.get<ProductPage>(list)).body.total, 0)
+        })
+      equal((await a.change('DELETE', `/products/${id}`)).status, 404)
+    },
+  },
+  {
+    route: 'POST /products/import',
+    sees: 'new and changed products at once, bad lines by number',
+    run: async ({ a, b }) => {
+      const { id, name } = await makeProduct(a)
+      const batch = unique('Batch')
+      const list = `/products?q=${batch}&pageSize=1`
+      equal((await b.get<ProductPage>(list)).body.total, 0)
+      await b.get(`/products/${id}`)
+      const lines = Array.from({ length: 1_200 }, (_, i) =>
+        JSON.stringify({ name: `${batch} ${i}`, price: i, categoryId: 3 }),
+      )
+      lines[99] = '{ "name": '
+      lines[199] = JSON.stringify({ name: 'no price', categoryId: 3 })
+      lines.push('', JSON.stringify({ id, stock: 77 }))
+      const { status, body } = await a.import<ImportReport>(lines)
+      equal(status, 200)
+      deepEqual([body.created, body.updated, body.failed], [1_198, 1, 2])
+      deepEqual(
+        body.errors.map(({ line }) => line),
+        [100, 200],
+      )
+      match(body.errors[1]?.message ?? '', /price/)
+      for (const shop of [a, b])
+        await soon(async () => {
+          equal((await shop.get<ProductPage>(list)).body.total, 1_198)
+          const { body: product } = await shop.get<Product>(`/products/${id}`)
+          deepEqual([product.stock, product.name], [77, name])
+        })
+    },
+  },
+  {
+    route: 'POST /products/import',
+    sees: 'who may, and what nothing could be taken of',
+    run: async ({ a }) => {
+      equal((await a.asStranger('POST', '/products/import', {})).status, 401)
+      isProblem((await a.import<Problem>(['nonsense'])).body, 400, /line 1/i)
+      isProblem((await a.import<Problem>([])).body, 400, /line 1/i)
+    },
+  },
+  {
+    route: 'GET /products/:id/visitors',
+    sees: 'each visitor counted once',
+    run: async ({ a, b }) => {
+      const { id } = await makeProduct(a)
+      const users = [unique('user'), unique('user'), unique('user')]
+      for (const user of [...users, ...users]) await a.get(`/products/${id}`, user)
+      await soon(async () => deepEqual((await b.get(`/products/${id}/visitors`)).body, { productId: id, visitors: 3 }))
+      equal((await a.get('/products/2000000000/visitors')).status, 404)
+    },
+  },
+  {
+    route: 'GET /stats',
+    sees: 'figures that every process shares',
+    run: async ({ a, b }) => {
+      const { body } = await a.get<Statistics>('/stats')
+      ok(body.products >= 5_000 && body.orders >= 2_000 && body.revenue > 0 && body.averagePrice > 0)
+      for (const shop of [a, b]) equal((await shop.get<Statistics>('/stats')).body.computedAt, body.computedAt)
+    },
+  },
+  {
+    route: 'GET /cart',
+    sees: 'one’s own cart, at the price of now',
+    run: async ({ a, b }) => {
+      const user = unique('user')
+      equal((await a.get('/cart')).status, 401)
+      deepEqual((await b.get('/cart', user)).body, { items: [], total: 0 })
+      const { id } = await makeProduct(a, { price: 0.1 })
+      await a.put(`/cart/${id}`, { quantity: 3 }, user)
+      await soon(async () => equal((await b.get<Cart>('/cart', user)).body.total, 0.3))
+      await a.change('PUT', `/products/${id}`, { price: 2.5 })
+      await soon(async () => equal((await b.get<Cart>('/cart', user)).body.total, 7.5))
+      deepEqual((await b.get<Cart>('/cart', unique('user'))).body.items, [])
+      await a.change('DELETE', `/products/${id}`)
+      await soon(async () => deepEqual((await b.get<Cart>('/cart', user)).body, { items: [], total: 0 }))
+    },
+  },
+  {
+    route: 'PUT /cart/:productId',
+    sees: 'quantities set and products taken out, by any process',
+    run: async ({ a, b }) => {
+      const user = unique('user')
+      const { id, name } = await makeProduct(a, { price: 19.99 })
+      const { status, body } = await a.put<Cart>(`/cart/${id}`, { quantity: 3 }, user)
+      equal(status, 200)
+      deepEqual(body, { items: [{ productId: id, name, price: 19.99, quantity: 3, subtotal: 59.97 }], total: 59.97 })
+      deepEqual((await b.put<Cart>(`/cart/${id}`, { quantity: 0 }, user)).body, { items: [], total: 0 })
+      await soon(async () => deepEqual((await a.get<Cart>('/cart', user)).body, { items: [], total: 0 }))
+      equal((await a.put('/cart/2000000000', { quantity: 1 }, user)).status, 404)
+      isProblem((await a.put<Problem>(`/cart/${id}`, { quantity: -1 }, user)).body, 400, /quantity/)
+      isProblem((await a.put<Problem>(`/cart/${id}`, {}, user)).body, 400, /quantity/)
+    },
+  },
+  {
+    route: 'GET /recently-viewed',
+    sees: 'the last 20, newest first, each once',
+    run: async ({ a, b }) => {
+      const user = unique('user')
+      for (let id = 101; id <= 125; id++) await a.get(`/products/${id}`, user)
+      await b.get('/products/110', user)
+      const newest = [110, ...Array.from({ length: 25 }, (_, i) => 125 - i).filter((id) => id !== 110)].slice(0, 20)
+      await soon(async () => {
+        const { body } = await a.get<{ items: Product[] }>('/recently-viewed', user)
+        deepEqual(
+          body.items.map(({ id }) => id),
+          newest,
+        )
+      })
+      equal((await a.get('/recently-viewed')).status, 401)
+    },
+  },
+  {
+    route: 'GET /no-such-page',
+    sees: 'an error like all others',
+    run: async ({ a }) => {
+      const { status, body } = await a.get<Problem>('/no-such-page')
+      equal(status, 404)
+      isProblem(body, 404, /no-such-page/)
+      notEqual(body.code, '')
+    },
+  },
+]
