@@ -7,10 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long an interrupted command may take to end, in milliseconds. */
 const PATIENCE = 4000
+/** Ctrl-C reaches a script twice, from the terminal and from npm, within this many milliseconds. */
+const ECHO = 500
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 const running = new Set()
-let interrupted = false
+/** When the first signal came. */
+let interrupted
 
 /**
  * Runs a command and resolves with its exit code. `SIGINT`, `SIGTERM` and `SIGHUP` are passed on to it; when it and
@@ -28,7 +31,7 @@ export function run(
   args,
   { env = process.env, stdio = ['ignore', 'inherit', 'inherit'], passCode, onLine } = {},
 ) {
-  if (interrupted) return new Promise(() => {})
+  if (interrupted !== undefined) return new Promise(() => {})
   const child = spawn(command, args, { env, stdio: onLine ? ['ignore', 'pipe', 'pipe'] : stdio, detached: true })
   const entry = { child, passCode, code: undefined }
   running.add(entry)
@@ -38,7 +41,7 @@ export function run(
     child.once('close', (code, signal) => {
       entry.code = code ?? exitCode(signal)
       // An interrupted script goes on no further than to its end.
-      if (interrupted) return
+      if (interrupted !== undefined) return
       running.delete(entry)
       resolve(entry.code)
     })
@@ -46,13 +49,18 @@ export function run(
 }
 
 for (const signal of SIGNALS) process.on(signal, () => endAll(signal))
+// npm starts a script through a shell, and both may be killed without a word to the script.
+const parent = process.ppid
+setInterval(() => process.ppid !== parent && interrupted === undefined && endAll('SIGTERM'), 500).unref()
 
 async function endAll(signal) {
-  // Asked twice: at once.
-  if (interrupted) signal = 'SIGKILL'
+  if (interrupted !== undefined) {
+    // Asked again, so at once.
+    if (Date.now() - interrupted > ECHO) for (const { child } of running) sendToSession(child.pid, 'SIGKILL')
+    return
+  }
+  interrupted = Date.now()
   for (const { child } of running) sendToSession(child.pid, signal)
-  if (interrupted) return
-  interrupted = true
   const end = Date.now() + PATIENCE
   const left = () => [...running].filter(({ child, code }) => code === undefined || membersOf(child.pid).length > 0)
   while (left().length > 0 && Date.now() < end) await sleep(20)
