@@ -13,10 +13,8 @@ export default class PlainReporter extends Transform {
   #counts = { total: 0, pass: 0, fail: 0, todo: 0, skip: 0 }
   /** What was skipped, with its path of names. */
   #skipped = []
-  /** The names of the subtests that are open at each depth. */
+  /** The subtests that are open, the file's own first, with what was counted in each. */
   #open = []
-  /** What happened in the file that runs. */
-  #file = { pass: 0, fail: 0, skip: 0 }
   /** The failed point whose diagnostics may follow. */
   #failed
   /** The lines of a diagnostics block, and how far they are indented. */
@@ -42,8 +40,7 @@ export default class PlainReporter extends Transform {
 
   #enter(depth, name) {
     this.#open.length = depth
-    this.#open[depth] = name
-    if (depth === 0) this.#file = { pass: 0, fail: 0, skip: 0 }
+    this.#open[depth] = { name, pass: 0, fail: 0, skip: 0 }
   }
 
   #comment(depth, text) {
@@ -57,33 +54,30 @@ export default class PlainReporter extends Transform {
   #point(depth, [, not, name = '(no name)', directive, detail, brace]) {
     const ok = !not
     if (brace) return this.#enter(depth, name)
-    const rollup = this.#open[depth] !== undefined
-    const path = [...this.#open.slice(0, depth), name]
-    const file = this.#open[0]
+    const subtest = this.#open[depth]
     this.#open.length = depth
     this.#failed = undefined
+    const path = [...this.#open.map((it) => it.name), name]
     if (/skip|todo/i.test(directive ?? '')) {
-      this.#file.skip++
+      this.#count('skip')
       this.#skipped.push({ name: title(path), reason: detail })
-      return
-    }
-    if (depth === 0 && rollup) return this.#endFile(ok, name, file, detail)
-    if (rollup && (ok || this.#file.fail > 0)) return
-    if (ok) {
-      this.#file.pass++
-      return
-    }
-    this.#fail(path)
+    } else if (depth === 0 && subtest) this.#endFile(ok, name, subtest, detail)
+    else if (!ok && !subtest?.fail) this.#fail(path)
+    // A subtest without a point of its own is one itself.
+    else if (ok && (!subtest || subtest.pass + subtest.skip === 0)) this.#count('pass')
+  }
+
+  #count(what) {
+    for (const subtest of this.#open) subtest[what]++
   }
 
   #fail(path) {
-    this.#file.fail++
+    this.#count('fail')
     this.#failed = path
     this.#say(`  FAILED ${title(path)}`)
   }
 
-  #endFile(ok, name, file, time) {
-    const { pass, fail, skip } = this.#file
+  #endFile(ok, name, { name: file, pass, fail, skip }, time) {
     const counts = [`${pass} passed`, fail && `${fail} failed`, skip && `${skip} skipped`].filter(Boolean).join(', ')
     const seconds = Number.parseFloat(time) / 1000
     // A file that takes too long ends as 'timeout!'.

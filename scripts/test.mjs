@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { redisServer } from './redis-server.mjs'
-import { build, install, isChatter, root, say, turbo } from './workspace.mjs'
+import { build, install, isChatter, isStart, root, say, turbo } from './workspace.mjs'
 
 const args = process.argv.slice(2)
 const forced = args.includes('--force')
@@ -56,7 +56,7 @@ function runTests() {
   const options = ['run', 'test', '--continue', '--output-logs=new-only', '--concurrency=1', ...rest]
   return turbo(options, variables, (line) => {
     const [, name, text] = /^(\S+):test: ?(.*)$/.exec(line) ?? []
-    if (text?.startsWith('cache miss')) say(`  ${name}`)
+    if (text && isStart(text)) say(`  ${name}`)
     else if (text?.startsWith('cache hit')) say(`  ${name}: nothing changed since it passed`)
     else if (text !== undefined && !isChatter(text)) say(`    ${text}`)
   })

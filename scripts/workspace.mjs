@@ -85,10 +85,15 @@ export async function turbo(args, env, onLine) {
 export function build(args, env) {
   return turbo(['run', 'build', '--output-logs=new-only', '--concurrency=2', ...args], env, (line) => {
     const [, name, text] = /^(\S+):build: (.*)$/.exec(line) ?? []
-    if (text?.startsWith('cache miss')) say(`  ${name}`)
+    if (text && isStart(text)) say(`  ${name}`)
     else if (text && !isChatter(text)) say(`    ${text}`)
     else if (name === undefined && /error|✗|×/i.test(line)) say(`  ${line.trim()}`)
   })
+}
+
+/** Whether a line of turbo's says that a task begins. */
+export function isStart(text) {
+  return /^cache (miss|bypass)/.test(text)
 }
 
 /** Whether a line of turbo's or pnpm's says nothing to the reader: which command it runs, and that it was cached. */
