@@ -9,7 +9,7 @@ import {
 } from './call-options.js'
 import { publish } from './channel.js'
 import type { Copy, State } from './copy.js'
-import { Engine } from './engine.js'
+import { Engine, isOwn } from './engine.js'
 import type { Load } from './load.js'
 import { getMany, type LoadMany } from './many.js'
 import { matcher } from './pattern.js'
@@ -38,6 +38,8 @@ export interface Entry<T> {
 export class Cache {
   readonly #engine: Engine
   readonly #call: Call
+  /** Whether a call without options may be answered from a copy that all share. */
+  readonly #shared: boolean
   /** Path of child namespaces; empty for the root. */
   readonly #path: string
 
@@ -45,6 +47,7 @@ export class Cache {
   constructor(engine: Engine, call: Call, path = '') {
     this.#engine = engine
     this.#call = call
+    this.#shared = call.memory && !call.clone
     this.#path = path
   }
 
@@ -57,12 +60,11 @@ export class Cache {
    */
   getOrSet<T>(key: Key, load: Load<T>, options?: CallOptions<T>): Promise<T> {
     try {
-      const name = this.#engine.key(key)
-      if (this.#call.memory && !this.#call.clone && (options === undefined || isPlain(options))) {
-        const promise = this.#engine.hit(name, this.#call)?.promise
+      if (this.#shared && (options === undefined || isPlain(options))) {
+        const promise = this.#engine.promise(key, this.#call)
         if (promise !== undefined) return promise as Promise<T>
       }
-      return this.#value(name, load, options) as Promise<T>
+      return this.#value(this.#engine.key(key), load, options) as Promise<T>
     } catch (error) {
       return Promise.reject(error)
     }
@@ -199,15 +201,13 @@ export class Cache {
   }
 
   async #value(key: string, load: Load<unknown> | undefined, options: unknown): Promise<unknown> {
-    const call = resolveCall(options, this.#call)
-    const outcome = await this.#engine.fetch(key, load, call)
-    return outcome?.copy.give(call.clone)
+    return this.#engine.give(key, load, resolveCall(options, this.#call))
   }
 
   #describe(copy: Copy, state: State, call: Call): Entry<unknown> {
     const now = this.#engine.parts.namespace.now()
     return {
-      value: copy.give(call.clone),
+      value: copy.give(isOwn(call)),
       state,
       age: Math.max(0, now - copy.created),
       ttl: copy.freshUntil - now,

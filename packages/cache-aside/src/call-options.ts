@@ -24,7 +24,9 @@ export interface EntryOptions {
   eager?: boolean | number
   /** When a load gives up. Default: never. */
   timeout?: Timeout
-  /** `false`: keep no copy in this process. Default `true`, where the cache has a memory layer. */
+  /**
+   * `false`: keep no copy in this process; each call gets a value of its own. Default `true`, where the cache has a memory layer.
+   */
   memory?: boolean
   /** `true`: hand out a copy of the value that the caller may change. Default `false`: one frozen value for all. */
   clone?: boolean

@@ -1,5 +1,6 @@
 import type { Epoch, Tag } from '@larder/core'
 import type { Envelope } from './envelope.js'
+import { Item } from './fifo.js'
 import type { StandardSchema } from './schema.js'
 
 /** What an entry may be used for now. `error`: only when loading fails. */
@@ -20,10 +21,17 @@ export function freshnessOf(
 export type State = 'hit' | 'stale' | 'miss' | 'coalesced' | 'bypass'
 
 /** A decoded entry, kept in this process or on its way to a caller. Dates in milliseconds of Redis time. */
-export class Copy {
-  readonly value: unknown
+export class Copy extends Item {
+  // What a hit looks at comes first, and as small integers: other numbers lie elsewhere in memory.
+  /** Clock time, in whole milliseconds, until which a hit needs no further look; set when it is kept. */
+  until = -1
+  /** `Epochs.changes` when its tags were last found to be valid. */
+  checked = -1
+  /** The schema that it was checked by. */
+  readonly schema: StandardSchema | undefined
   /** Resolved with the frozen value: what a hit hands out. `undefined` where each hit needs a value of its own. */
   readonly promise: Promise<unknown> | undefined
+  readonly value: unknown
   /** Makes a value of one's own, where freezing does not protect it. */
   readonly revive: (() => unknown) | undefined
   readonly id: Buffer
@@ -36,14 +44,8 @@ export class Copy {
   /** All tags that it stands or falls with, also those of its namespaces. */
   readonly tags: readonly Tag[]
   readonly bytes: number
-  /** The schema that it was checked by. */
-  readonly schema: StandardSchema | undefined
-  /** Clock time until which a hit needs no further look; set when it is kept. */
-  until: number = Number.NEGATIVE_INFINITY
   /** Clock time until which it is kept; set when it is kept. */
   keptUntil: number = Number.NEGATIVE_INFINITY
-  /** `Epochs.changes` when its tags were last found to be valid. */
-  checked = -1
   /** `Feed.connection` when it was read. */
   connection = -1
 
@@ -54,10 +56,11 @@ export class Copy {
     revive: (() => unknown) | undefined,
     schema?: StandardSchema,
   ) {
-    this.value = value
+    super()
     this.schema = schema
-    this.revive = revive
     this.promise = revive ? undefined : Promise.resolve(value)
+    this.value = value
+    this.revive = revive
     this.id = Buffer.from(envelope.id)
     this.freshUntil = envelope.freshUntil
     this.staleUntil = envelope.staleUntil
@@ -66,7 +69,7 @@ export class Copy {
     this.epoch = envelope.epoch
     this.loadMs = envelope.loadMs
     this.tags = tags
-    this.bytes = envelope.payload.length
+    this.bytes = envelope.bytes.length - envelope.start
   }
 
   /** The value for one caller. */

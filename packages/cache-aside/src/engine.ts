@@ -1,12 +1,13 @@
-import { type Key, logicalKey, type Namespace } from '@larder/core'
+import { type Clock, type Epochs, type Feed, type Key, logicalKey, type Namespace } from '@larder/core'
 import type { Call } from './call-options.js'
 import { cacheChannel, publish } from './channel.js'
 import { type Copy, freshnessOf } from './copy.js'
+import type { Fifo } from './fifo.js'
 import type { Outcome } from './flight.js'
 import type { DraftOptions, Load } from './load.js'
 import type { Loads, Start } from './loads.js'
 import type { Memory } from './memory.js'
-import type { Found, Reader } from './reader.js'
+import { type Found, NOT_FRESH, type Reader } from './reader.js'
 import type { Store } from './store.js'
 
 /** What one registration is made of; its child namespaces share it. */
@@ -23,19 +24,31 @@ export interface EngineParts {
   requireTags(): void
 }
 
+/** Whether a call gets a value of its own: asked for by `clone`, and where no copy is kept that all could share. */
+export function isOwn(call: Call): boolean {
+  return call.clone || !call.memory
+}
+
 /** The reading side of one cache: decides, for each call, whether a copy, the store or a load answers. */
 export class Engine {
   readonly parts: EngineParts
   /** Begins every logical key. */
   readonly prefix: string
-  readonly #memory: Memory | undefined
   readonly #namespace: Namespace
+  // What a hit looks at, at hand.
+  readonly #copies: Fifo<Copy> | undefined
+  readonly #clock: Clock
+  readonly #feed: Feed
+  readonly #epochs: Epochs
 
   constructor(parts: EngineParts, prefix: string) {
     this.parts = parts
     this.prefix = prefix
-    this.#memory = parts.memory
     this.#namespace = parts.namespace
+    this.#copies = parts.memory?.copies
+    this.#clock = parts.namespace.clock
+    this.#feed = parts.namespace.feed
+    this.#epochs = parts.namespace.epochs
   }
 
   /** The logical key, with this cache's prefix. Throws `LARDER_INVALID_KEY`. */
@@ -43,14 +56,22 @@ export class Engine {
     return this.prefix === '' ? logicalKey(key) : this.prefix + logicalKey(key)
   }
 
+  /** As {@link hit}, for a key as the user gave it; most are found as they stand. */
+  promise(key: Key, call: Call): Promise<unknown> | undefined {
+    return this.hit(this.#isPlain(key) ? key : this.key(key), call)?.promise
+  }
+
+  /** Whether a copy is found by the key as it stands. One that begins with NUL is ours, which only {@link key} makes. */
+  #isPlain(key: Key): key is string {
+    return this.prefix === '' && typeof key === 'string' && key.charCodeAt(0) !== 0
+  }
+
   /** The copy that answers at once: fresh, its tags unchanged since they were last looked at, the feed trusted. */
   hit(key: string, call: Call): Copy | undefined {
-    const copy = this.#memory?.copies.get(key)
-    if (copy === undefined) return undefined
-    const { clock, feed, epochs } = this.#namespace
-    const now = clock.sampled()
-    if (now >= copy.until || now > feed.trustedUntil || copy.checked !== epochs.changes) return undefined
-    if (copy.schema !== call.schema) return undefined
+    const copy = this.#copies?.get(key)
+    if (copy === undefined || copy.checked !== this.#epochs.changes || copy.schema !== call.schema) return undefined
+    const now = this.#clock.sampled()
+    if (now >= copy.until || now > this.#feed.trustedUntil) return undefined
     if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
     return copy
   }
@@ -58,12 +79,11 @@ export class Engine {
   /** Answers a call from a copy, or else with the complete options that `call` makes. */
   answer(key: Key, plain: Call, call: () => Call, load: Load<unknown> | undefined): Promise<unknown> {
     try {
-      const name = this.key(key)
-      if (!plain.force && plain.memory && !plain.clone && plain.signal === undefined) {
-        const promise = this.hit(name, plain)?.promise
+      if (plain.memory && !plain.clone) {
+        const promise = this.promise(key, plain)
         if (promise !== undefined) return promise
       }
-      return this.#give(name, load, call())
+      return this.give(this.key(key), load, call())
     } catch (error) {
       return Promise.reject(error)
     }
@@ -72,24 +92,25 @@ export class Engine {
   /** The copy of this process, if it may be used. */
   peek(key: Key, call: Call): unknown {
     const local = this.parts.reader.local(this.key(key), call.schema)
-    return local && local.freshness !== 'error' ? local.copy.give(call.clone) : undefined
+    return local && local.freshness !== 'error' ? local.copy.give(isOwn(call)) : undefined
   }
 
   /** As {@link hit} for many keys: fills in values, and lists the positions of what is missing by logical key. */
   localMany(keys: readonly Key[], call: Call, values: unknown[], missing: Map<string, number[]>): void {
     const { clock, feed, epochs } = this.#namespace
-    const copies = call.memory && !call.force ? this.#memory?.copies : undefined
+    const copies = call.memory && !call.force ? this.#copies : undefined
     const now = clock.now()
     const trusted = now <= feed.trustedUntil
     const changes = epochs.changes
     for (let i = 0; i < keys.length; i++) {
-      const key = this.key(keys[i] as Key)
-      const copy = trusted ? copies?.get(key) : undefined
+      const given = keys[i] as Key
+      const copy = trusted ? copies?.get(this.#isPlain(given) ? given : this.key(given)) : undefined
       if (copy !== undefined && now < copy.until && copy.checked === changes && copy.schema === call.schema) {
         values[i] = call.clone ? copy.give(true) : copy.value
         if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
         continue
       }
+      const key = this.key(given)
       const positions = missing.get(key)
       if (positions) positions.push(i)
       else missing.set(key, [i])
@@ -116,14 +137,15 @@ export class Engine {
   }
 
   /** Answers one call; `undefined` when nothing is there and nothing loads it. */
-  async fetch(key: string, load: Load<unknown> | undefined, call: Call): Promise<Outcome | undefined> {
+  async fetch(key: string, load: Load<unknown> | undefined, call: Call, read?: Found): Promise<Outcome | undefined> {
     call.signal?.throwIfAborted()
     if (call.tags) this.parts.requireTags()
     try {
-      const found = this.#local(key, call)
-      const outcome = await this.#answer(key, load, call, found ?? (await this.parts.reader.read(key, call)))
+      const local = read ? undefined : this.#local(key, call)
+      const found = read ?? local ?? (await this.parts.reader.read(key, call))
+      const outcome = await this.#answer(key, load, call, found)
       const state = outcome?.state ?? 'miss'
-      publish({ type: 'read', cache: call.cache, state, layer: found && state === 'hit' ? 'memory' : 'store' })
+      publish({ type: 'read', cache: call.cache, state, layer: local && state === 'hit' ? 'memory' : 'store' })
       return outcome
     } catch (error) {
       publish({ type: 'read', cache: call.cache, state: 'error', layer: 'store' })
@@ -149,9 +171,27 @@ export class Engine {
     this.#namespace.touch(key)
   }
 
-  async #give(key: string, load: Load<unknown> | undefined, call: Call): Promise<unknown> {
-    const outcome = await this.fetch(key, load, call)
-    return outcome?.copy.give(call.clone)
+  /** The value that a call gets. */
+  async give(key: string, load: Load<unknown> | undefined, call: Call): Promise<unknown> {
+    // An entry that is kept nowhere takes the straight way.
+    if (!call.memory && !call.force && call.schema === undefined && call.eager === 0 && call.signal === undefined) {
+      if (call.tags) this.parts.requireTags()
+      const { reader } = this.parts
+      let found: Found
+      try {
+        const bytes = await this.parts.store.read(key)
+        const value = reader.value(bytes, call)
+        if (value !== NOT_FRESH) {
+          if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'store' })
+          return value
+        }
+        found = await reader.found(bytes, call)
+      } catch (error) {
+        found = reader.failed(key, error)
+      }
+      return (await this.fetch(key, load, call, found))?.copy.give(isOwn(call))
+    }
+    return (await this.fetch(key, load, call))?.copy.give(isOwn(call))
   }
 
   async #answer(

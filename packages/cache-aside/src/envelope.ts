@@ -8,12 +8,12 @@ import type { Epoch, Tag } from '@larder/core'
  *      2  flags                         36  error until (double, ms)
  *      3  length of the codec's id      44  epoch (double, µs)
  *      4  id (8 bytes)                  52  load time (float, ms)
- *     12  fresh until (double, ms)      56  length of the tags (16 bits)
- *     20  created (double, ms)          58  the codec's id (ASCII), tags (JSON, when there are any), payload
+ *     12  fresh until (double, ms)      56  length of the tags (32 bits)
+ *     20  created (double, ms)          60  the codec's id (ASCII), tags (JSON, when there are any), payload
  *
  * Dates are Redis time. `expire.lua` overwrites bytes 4 to 20; the other scripts compare bytes 0 to 12.
  */
-const HEADER_BYTES = 58
+const HEADER_BYTES = 60
 const ENTRY = 0x4531
 /** `L1` and a token: somebody loads this key. `W1`: somebody writes it to the database. */
 const LOADING = 0x4c31
@@ -25,9 +25,8 @@ const KINDS = { codec: 0, undefined: 2, buffer: 4, bytes: 6 } as const
 /** What a payload is: made by the codec, `undefined`, a `Buffer`, or another `Uint8Array`. */
 export type PayloadKind = keyof typeof KINDS
 
-/** An entry as it is stored. Dates in milliseconds of Redis time. */
-export interface Envelope {
-  readonly id: Buffer
+/** What an entry is made of. Dates in milliseconds of Redis time. */
+export interface EnvelopeFields {
   readonly freshUntil: number
   /** Until then a stale value may be served while it is loaded anew. */
   readonly staleUntil: number
@@ -44,6 +43,105 @@ export interface Envelope {
   readonly payload: Buffer
 }
 
+const NO_TAGS: readonly Tag[] = []
+const KIND_NAMES: readonly (PayloadKind | undefined)[] = [0, 2, 4, 6].reduce<(PayloadKind | undefined)[]>(
+  (names, bits) => {
+    names[bits] = (Object.keys(KINDS) as PayloadKind[]).find((name) => KINDS[name] === bits)
+    return names
+  },
+  [],
+)
+
+/** An entry as it is stored, read in place. */
+export class Envelope implements EnvelopeFields {
+  readonly bytes: Buffer
+
+  /** Makes the bytes of an entry, with an id that no other has. */
+  static of(fields: EnvelopeFields): Envelope {
+    const tags = fields.tags.length > 0 ? Buffer.from(JSON.stringify(fields.tags)) : undefined
+    const codecEnd = HEADER_BYTES + fields.codec.length
+    const start = codecEnd + (tags?.length ?? 0)
+    const bytes = Buffer.allocUnsafe(start + fields.payload.length)
+    bytes.writeUInt16BE(ENTRY, 0)
+    bytes[2] = KINDS[fields.kind] | (fields.compressed ? COMPRESSED : 0)
+    bytes[3] = fields.codec.length
+    newId().copy(bytes, 4)
+    bytes.writeDoubleBE(fields.freshUntil, 12)
+    bytes.writeDoubleBE(fields.created, 20)
+    bytes.writeDoubleBE(fields.staleUntil, 28)
+    bytes.writeDoubleBE(fields.errorUntil, 36)
+    bytes.writeDoubleBE(fields.epoch, 44)
+    bytes.writeFloatBE(fields.loadMs, 52)
+    bytes.writeUInt32BE(tags?.length ?? 0, 56)
+    bytes.write(fields.codec, HEADER_BYTES, 'latin1')
+    tags?.copy(bytes, codecEnd)
+    fields.payload.copy(bytes, start)
+    return new Envelope(bytes)
+  }
+
+  /** @internal Use {@link of} or {@link decodeSlot}: nothing is checked here. */
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  get id(): Buffer {
+    return this.bytes.subarray(4, 12)
+  }
+
+  get freshUntil(): number {
+    return this.bytes.readDoubleBE(12)
+  }
+
+  get created(): number {
+    return this.bytes.readDoubleBE(20)
+  }
+
+  get staleUntil(): number {
+    return this.bytes.readDoubleBE(28)
+  }
+
+  get errorUntil(): number {
+    return this.bytes.readDoubleBE(36)
+  }
+
+  get epoch(): Epoch {
+    return this.bytes.readDoubleBE(44)
+  }
+
+  get loadMs(): number {
+    return this.bytes.readFloatBE(52)
+  }
+
+  get compressed(): boolean {
+    return ((this.bytes[2] as number) & COMPRESSED) !== 0
+  }
+
+  get kind(): PayloadKind {
+    return KIND_NAMES[(this.bytes[2] as number) & ~COMPRESSED] as PayloadKind
+  }
+
+  get codec(): string {
+    return this.bytes.toString('latin1', HEADER_BYTES, this.#codecEnd)
+  }
+
+  get tags(): readonly Tag[] {
+    return this.start === this.#codecEnd ? NO_TAGS : (decodeTags(this.bytes, this.#codecEnd, this.start) ?? NO_TAGS)
+  }
+
+  get payload(): Buffer {
+    return this.bytes.subarray(this.start)
+  }
+
+  /** Where the payload begins. */
+  get start(): number {
+    return this.#codecEnd + this.bytes.readUInt32BE(56)
+  }
+
+  get #codecEnd(): number {
+    return HEADER_BYTES + (this.bytes[3] as number)
+  }
+}
+
 /** What is found under an entry's key. */
 export type Slot =
   | { readonly state: 'absent' }
@@ -52,37 +150,12 @@ export type Slot =
   | { readonly state: 'placeholder' }
   | { readonly state: 'entry'; readonly envelope: Envelope }
 
-const NO_TAGS: readonly Tag[] = []
 const ABSENT: Slot = { state: 'absent' }
 const PLACEHOLDER: Slot = { state: 'placeholder' }
-const KIND_NAMES = Object.fromEntries(Object.entries(KINDS).map(([name, bits]) => [bits, name as PayloadKind]))
 
 /** An id that no other entry has. */
 export function newId(): Buffer {
   return randomFillSync(Buffer.allocUnsafe(8))
-}
-
-/** Bytes of an entry. `undefined` when its tags take more than 64 kB. */
-export function encodeEnvelope(entry: Envelope): Buffer | undefined {
-  const tags = entry.tags.length > 0 ? Buffer.from(JSON.stringify(entry.tags)) : Buffer.alloc(0)
-  if (tags.length > 0xffff) return undefined
-  const start = HEADER_BYTES + entry.codec.length + tags.length
-  const bytes = Buffer.allocUnsafe(start + entry.payload.length)
-  bytes.writeUInt16BE(ENTRY, 0)
-  bytes[2] = KINDS[entry.kind] | (entry.compressed ? COMPRESSED : 0)
-  bytes[3] = entry.codec.length
-  entry.id.copy(bytes, 4)
-  bytes.writeDoubleBE(entry.freshUntil, 12)
-  bytes.writeDoubleBE(entry.created, 20)
-  bytes.writeDoubleBE(entry.staleUntil, 28)
-  bytes.writeDoubleBE(entry.errorUntil, 36)
-  bytes.writeDoubleBE(entry.epoch, 44)
-  bytes.writeFloatBE(entry.loadMs, 52)
-  bytes.writeUInt16BE(tags.length, 56)
-  bytes.write(entry.codec, HEADER_BYTES, 'latin1')
-  tags.copy(bytes, HEADER_BYTES + entry.codec.length)
-  entry.payload.copy(bytes, start)
-  return bytes
 }
 
 /** What these bytes are. Never throws: whatever is no entry of ours is a miss. */
@@ -90,42 +163,27 @@ export function decodeSlot(bytes: Buffer | null): Slot {
   if (bytes === null) return ABSENT
   const magic = bytes.length > 1 ? bytes.readUInt16BE(0) : 0
   if (magic === LOADING || magic === WRITING) return PLACEHOLDER
-  if (magic !== ENTRY || bytes.length < HEADER_BYTES) return foreign(bytes)
-  const flags = bytes[2] as number
-  const kind = KIND_NAMES[flags & ~COMPRESSED]
-  const codecEnd = HEADER_BYTES + (bytes[3] as number)
-  const start = codecEnd + bytes.readUInt16BE(56)
-  if (kind === undefined || start > bytes.length) return foreign(bytes)
-  const tags = start === codecEnd ? NO_TAGS : decodeTags(bytes.toString('utf8', codecEnd, start))
-  if (tags === undefined) return foreign(bytes)
-  const envelope: Envelope = {
-    id: bytes.subarray(4, 12),
-    freshUntil: bytes.readDoubleBE(12),
-    created: bytes.readDoubleBE(20),
-    staleUntil: bytes.readDoubleBE(28),
-    errorUntil: bytes.readDoubleBE(36),
-    epoch: bytes.readDoubleBE(44),
-    loadMs: bytes.readFloatBE(52),
-    tags,
-    codec: bytes.toString('latin1', HEADER_BYTES, codecEnd),
-    kind,
-    compressed: (flags & COMPRESSED) !== 0,
-    payload: bytes.subarray(start),
-  }
-  // NaN dates compare false with everything: such an entry would be neither fresh nor expired.
-  const dated = Number.isFinite(envelope.freshUntil + envelope.created + envelope.epoch + envelope.staleUntil)
-  return dated && Number.isFinite(envelope.errorUntil) ? { state: 'entry', envelope } : foreign(bytes)
+  const envelope = asEntry(bytes)
+  return envelope ? { state: 'entry', envelope } : { state: 'foreign', id: bytes.subarray(4, 12) }
 }
 
-function decodeTags(text: string): readonly Tag[] | undefined {
+/** The entry that these bytes are; `undefined` when they are none. */
+export function asEntry(bytes: Buffer): Envelope | undefined {
+  if (bytes.length < HEADER_BYTES || bytes.readUInt16BE(0) !== ENTRY) return undefined
+  const envelope = new Envelope(bytes)
+  const { start, freshUntil, staleUntil, errorUntil, created, epoch } = envelope
+  // NaN dates compare false with everything: such an entry would be neither fresh nor expired.
+  const dated = Number.isFinite(freshUntil + staleUntil + errorUntil + created + epoch)
+  if (!dated || start > bytes.length || envelope.kind === undefined) return undefined
+  const codecEnd = HEADER_BYTES + (bytes[3] as number)
+  return start === codecEnd || decodeTags(bytes, codecEnd, start) ? envelope : undefined
+}
+
+function decodeTags(bytes: Buffer, start: number, end: number): readonly Tag[] | undefined {
   try {
-    const tags: unknown = JSON.parse(text)
+    const tags: unknown = JSON.parse(bytes.toString('utf8', start, end))
     return Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') ? (tags as Tag[]) : undefined
   } catch {
     return undefined
   }
-}
-
-function foreign(bytes: Buffer): Slot {
-  return { state: 'foreign', id: bytes.subarray(4, 12) }
 }

@@ -4,41 +4,41 @@ export interface Bounds {
   readonly maxBytes: number
 }
 
-interface Node<T> {
-  readonly key: string
-  value: T
-  bytes: number
+/** What a {@link Fifo} holds: the item itself, so that a hit looks at one object. An item is in one Fifo at most. */
+export abstract class Item {
   /** Hits since it was last considered for eviction, 3 at most. */
-  uses: number
-  main: boolean
-  newer: Node<T> | undefined
-  older: Node<T> | undefined
+  uses = 0
+  key = ''
+  size = 0
+  main = false
+  newer: this | undefined = undefined
+  older: this | undefined = undefined
 }
 
 /** A queue from newest to oldest, with its sums. */
-class Queue<T> {
-  #newest: Node<T> | undefined
-  oldest: Node<T> | undefined
+class Queue<T extends Item> {
+  #newest: T | undefined
+  oldest: T | undefined
   entries = 0
-  bytes = 0
+  size = 0
 
-  push(node: Node<T>): void {
-    node.newer = undefined
-    node.older = this.#newest
-    if (this.#newest) this.#newest.newer = node
-    else this.oldest = node
-    this.#newest = node
+  push(item: T): void {
+    item.newer = undefined
+    item.older = this.#newest
+    if (this.#newest) this.#newest.newer = item
+    else this.oldest = item
+    this.#newest = item
     this.entries++
-    this.bytes += node.bytes
+    this.size += item.size
   }
 
-  remove(node: Node<T>): void {
-    if (node.newer) node.newer.older = node.older
-    else this.#newest = node.older
-    if (node.older) node.older.newer = node.newer
-    else this.oldest = node.newer
+  remove(item: T): void {
+    if (item.newer) item.newer.older = item.older
+    else this.#newest = item.older
+    if (item.older) item.older.newer = item.newer
+    else this.oldest = item.newer
     this.entries--
-    this.bytes -= node.bytes
+    this.size -= item.size
   }
 }
 
@@ -50,97 +50,97 @@ const SMALL = 0.1
  * you need for cache eviction", SOSP 2023). New keys go through a small queue, and only those asked for again reach the main one;
  * keys that fell out of the small queue are remembered, and enter the main one when they come back. A hit writes one small number.
  */
-export class Fifo<T> {
+export class Fifo<T extends Item> {
   readonly #bounds: Bounds
-  readonly #nodes = new Map<string, Node<T>>()
+  readonly #items = new Map<string, T>()
   readonly #small = new Queue<T>()
   readonly #main = new Queue<T>()
   readonly #ghosts = new Set<string>()
-  readonly #onEvict: ((key: string, value: T) => void) | undefined
+  readonly #onEvict: ((item: T) => void) | undefined
 
-  constructor(bounds: Bounds, onEvict?: (key: string, value: T) => void) {
+  constructor(bounds: Bounds, onEvict?: (item: T) => void) {
     this.#bounds = bounds
     this.#onEvict = onEvict
   }
 
-  get size(): number {
-    return this.#nodes.size
+  /** How many items there are. */
+  get entries(): number {
+    return this.#items.size
   }
 
+  /** What they take. */
   get bytes(): number {
-    return this.#small.bytes + this.#main.bytes
+    return this.#small.size + this.#main.size
   }
 
-  /** The value, counted as a hit. */
+  /** The item, counted as a hit. */
   get(key: string): T | undefined {
-    const node = this.#nodes.get(key)
-    if (node === undefined) return undefined
-    if (node.uses < 3) node.uses++
-    return node.value
+    const item = this.#items.get(key)
+    if (item !== undefined && item.uses < 3) item.uses++
+    return item
   }
 
-  /** The value, not counted. */
+  /** The item, not counted. */
   peek(key: string): T | undefined {
-    return this.#nodes.get(key)?.value
+    return this.#items.get(key)
   }
 
   keys(): IterableIterator<string> {
-    return this.#nodes.keys()
+    return this.#items.keys()
   }
 
-  /** `bytes`: what the value takes. One that is larger than the bound is not kept. */
-  set(key: string, value: T, bytes: number): void {
-    const known = this.#nodes.get(key)
-    if (known) {
-      const queue = known.main ? this.#main : this.#small
-      queue.bytes += bytes - known.bytes
-      known.bytes = bytes
-      known.value = value
-    } else {
-      const main = this.#ghosts.delete(key)
-      const node: Node<T> = { key, value, bytes, uses: 0, main, newer: undefined, older: undefined }
-      this.#nodes.set(key, node)
-      ;(main ? this.#main : this.#small).push(node)
-    }
-    while (this.size > this.#bounds.maxEntries || this.bytes > this.#bounds.maxBytes) this.#evict()
+  /** Puts an item in, instead of the one of this key. `size`: the bytes that it takes; a larger one than the bound is not kept. */
+  set(key: string, item: T, size: number): void {
+    const known = this.#items.get(key)
+    if (known) this.#queue(known).remove(known)
+    item.key = key
+    item.size = size
+    item.uses = known?.uses ?? 0
+    item.main = known?.main ?? this.#ghosts.delete(key)
+    this.#items.set(key, item)
+    this.#queue(item).push(item)
+    while (this.entries > this.#bounds.maxEntries || this.bytes > this.#bounds.maxBytes) this.#evict()
   }
 
   delete(key: string): boolean {
-    const node = this.#nodes.get(key)
-    if (node === undefined) return false
-    this.#nodes.delete(key)
-    ;(node.main ? this.#main : this.#small).remove(node)
+    const item = this.#items.get(key)
+    if (item === undefined) return false
+    this.#items.delete(key)
+    this.#queue(item).remove(item)
     return true
   }
 
   clear(): void {
-    for (const key of [...this.#nodes.keys()]) this.delete(key)
+    for (const key of [...this.#items.keys()]) this.delete(key)
     this.#ghosts.clear()
   }
 
+  #queue(item: T): Queue<T> {
+    return item.main ? this.#main : this.#small
+  }
+
   #evict(): void {
-    const small =
-      this.#main.entries === 0 ||
-      (this.#small.entries > 0 &&
-        (this.#small.entries > SMALL * this.#bounds.maxEntries || this.#small.bytes > SMALL * this.#bounds.maxBytes))
+    const { maxEntries, maxBytes } = this.#bounds
+    const full = this.#small.entries > SMALL * maxEntries || this.#small.size > SMALL * maxBytes
+    const small = this.#main.entries === 0 || (this.#small.entries > 0 && full)
     const queue = small ? this.#small : this.#main
-    const node = queue.oldest
-    if (node === undefined) return
-    queue.remove(node)
-    if (node.uses > 0) {
-      node.uses = small ? 0 : node.uses - 1
-      node.main = true
-      this.#main.push(node)
+    const item = queue.oldest
+    if (item === undefined) return
+    queue.remove(item)
+    if (item.uses > 0) {
+      item.uses = small ? 0 : item.uses - 1
+      item.main = true
+      this.#main.push(item)
       return
     }
-    this.#nodes.delete(node.key)
-    if (small) this.#remember(node.key)
-    this.#onEvict?.(node.key, node.value)
+    this.#items.delete(item.key)
+    if (small) this.#remember(item.key)
+    this.#onEvict?.(item)
   }
 
   #remember(key: string): void {
     this.#ghosts.add(key)
-    if (this.#ghosts.size > Math.max(this.#nodes.size, 16))
+    if (this.#ghosts.size > Math.max(this.entries, 16))
       this.#ghosts.delete(this.#ghosts.values().next().value as string)
   }
 }

@@ -11,7 +11,7 @@ if type(value) == 'table' then value = false end
 if value then
   local head = string.sub(value, 1, 2)
   if head == 'L1' or head == 'W1' then return { 0, false, math.max(redis.call('PTTL', KEYS[1]), 1) } end
-  if head == 'E1' and #value >= 58 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
+  if head == 'E1' and #value >= 60 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], KEYS[1]) end

@@ -1,7 +1,7 @@
 import { type Duration, encodeTag, invalidOption, type Namespace, parseDuration } from '@larder/core'
 import type { Call, Tags } from './call-options.js'
 import type { Copy } from './copy.js'
-import { type Envelope, encodeEnvelope, newId } from './envelope.js'
+import { Envelope } from './envelope.js'
 import { LoadTimeoutError, ValueTooLargeError } from './errors.js'
 import { encodePayload, type PayloadOptions } from './payload.js'
 import { conform, type Reader } from './reader.js'
@@ -121,8 +121,7 @@ export async function draft(
   const own = [...tagsOf(call.tags, loaded.value), ...loaded.result.tags].map(encodeTag)
   const [, ...nested] = call.implicit
   const stored = [...new Set([...nested, ...own])]
-  const envelope: Envelope = {
-    id: newId(),
+  const envelope = Envelope.of({
     freshUntil,
     staleUntil: freshUntil + call.staleWhileRevalidate,
     errorUntil: freshUntil + call.staleIfError,
@@ -132,16 +131,15 @@ export async function draft(
     tags: stored,
     codec: options.codec.id,
     ...payload,
-  }
+  })
   const tags = stored.length > 0 ? [...new Set([...call.implicit, ...stored])] : call.implicit
   const plain = options.reader.revive(envelope, tags)
   const copy = call.schema ? await conform(plain, envelope, call.schema) : plain
-  const bytes = encodeEnvelope(envelope)
-  const tooLarge = payload.size > options.maxValueBytes || bytes === undefined
+  const tooLarge = payload.size > options.maxValueBytes
   if (strict && tooLarge) throw new ValueTooLargeError(key, payload.size, options.maxValueBytes)
   return {
     copy: copy ?? plain,
-    bytes: tooLarge || loaded.result.skipped || copy === undefined ? undefined : bytes,
+    bytes: tooLarge || loaded.result.skipped || copy === undefined ? undefined : envelope.bytes,
     life: Math.max(envelope.staleUntil, envelope.errorUntil) - now,
   }
 }

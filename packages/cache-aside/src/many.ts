@@ -1,6 +1,6 @@
 import type { Key } from '@larder/core'
 import type { Call } from './call-options.js'
-import type { Engine } from './engine.js'
+import { type Engine, isOwn } from './engine.js'
 import { LoadManyError } from './errors.js'
 import type { LoadContext } from './load.js'
 
@@ -86,7 +86,7 @@ export async function getMany(
   names.forEach((name, index) => {
     const positions = missing.get(name) as number[]
     const copy = engine.usable(found[index], call)
-    if (copy) for (const i of positions) values[i] = copy.give(call.clone)
+    if (copy) for (const i of positions) values[i] = copy.give(isOwn(call))
     else if (load) wanted.push({ name, positions, index })
   })
   if (load === undefined || wanted.length === 0) return values
@@ -106,7 +106,7 @@ export async function getMany(
       }
       try {
         const { copy } = await engine.load(name, loadOne, callOf(key), found[index], answered)
-        for (const i of positions) values[i] = copy.give(call.clone)
+        for (const i of positions) values[i] = copy.give(isOwn(call))
       } finally {
         answered()
       }

@@ -1,11 +1,18 @@
 import type { Namespace } from '@larder/core'
 import { decodeSlot } from './envelope.js'
-import { type Bounds, Fifo } from './fifo.js'
+import { type Bounds, Fifo, Item } from './fifo.js'
 import type { Grant, Store } from './store.js'
 
-interface Held {
+/** What a slot or a lease holds, until a time of the clock. */
+class Held extends Item {
   bytes: Buffer
   until: number
+
+  constructor(bytes: Buffer, until: number) {
+    super()
+    this.bytes = bytes
+    this.until = until
+  }
 }
 
 const stores = new WeakMap<Namespace, MemoryStore>()
@@ -57,7 +64,7 @@ export class MemoryStore implements Store {
 
   async leaseRefresh(key: string, token: Buffer, limit: number, steal: boolean): Promise<boolean> {
     if (!steal && this.#lease(key)) return false
-    this.#leases.set(key, { bytes: token, until: this.#namespace.clock.now() + limit })
+    this.#leases.set(key, new Held(token, this.#namespace.clock.now() + limit))
     return true
   }
 
@@ -139,7 +146,7 @@ export class MemoryStore implements Store {
   }
 
   #write(key: string, bytes: Buffer, life: number): void {
-    const held = { bytes, until: this.#namespace.clock.now() + life }
+    const held = new Held(bytes, this.#namespace.clock.now() + life)
     this.#slots.set(key, held, bytes.length + 2 * key.length + 200)
     this.#tell(key)
   }

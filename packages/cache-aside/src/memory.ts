@@ -29,7 +29,7 @@ export class Memory {
     copy.checked = checked
     copy.keptUntil = now + this.#ttl
     const early = copy.freshUntil - EARLIEST * eager * copy.loadMs
-    copy.until = copy.promise ? Math.min(early - this.#namespace.offset, copy.keptUntil) : Number.NEGATIVE_INFINITY
+    copy.until = copy.promise ? Math.floor(Math.min(early - this.#namespace.offset, copy.keptUntil)) : -1
     this.copies.set(key, copy, INFLATION * copy.bytes + 2 * key.length + OVERHEAD)
   }
 }

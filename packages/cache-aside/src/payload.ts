@@ -33,11 +33,15 @@ export function encodePayload(key: string, value: unknown, { codec, compressAbov
 }
 
 /** The value of an entry. Throws for bytes that the codec did not make, or that unpack to more than a value may take. */
-export function decodePayload(entry: Payload | Envelope, { codec, maxValueBytes }: PayloadOptions): unknown {
-  if (entry.kind === 'undefined') return undefined
+export function decodePayload(entry: Envelope, { codec, maxValueBytes }: PayloadOptions): unknown {
+  const { kind } = entry
+  if (kind === 'undefined') return undefined
+  if (kind === 'codec' && codec.decodeText && !entry.compressed) {
+    return codec.decodeText(entry.bytes.toString('utf8', entry.start))
+  }
   const bytes = entry.compressed ? gunzipSync(entry.payload, { maxOutputLength: maxValueBytes }) : entry.payload
-  if (entry.kind === 'codec') return codec.decode(bytes)
-  return entry.kind === 'buffer' ? Buffer.from(bytes) : new Uint8Array(bytes)
+  if (kind === 'codec') return codec.decode(bytes)
+  return kind === 'buffer' ? Buffer.from(bytes) : new Uint8Array(bytes)
 }
 
 function encode(key: string, value: unknown, codec: Codec): Buffer {

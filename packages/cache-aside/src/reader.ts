@@ -1,7 +1,7 @@
 import { Fence, type Namespace, type Tag, type Verdict } from '@larder/core'
 import type { Call } from './call-options.js'
 import { Copy, type Freshness, freshnessOf } from './copy.js'
-import { decodeSlot, type Envelope } from './envelope.js'
+import { asEntry, decodeSlot, type Envelope } from './envelope.js'
 import { deepFreeze } from './freeze.js'
 import type { Memory } from './memory.js'
 import { decodePayload, type PayloadOptions } from './payload.js'
@@ -15,6 +15,9 @@ export type Found =
   | { readonly state: 'absent'; readonly refuse?: Buffer | undefined }
   /** Redis could not be asked. `copy`: the last one that was known, if `staleIfError` allows it. */
   | { readonly state: 'unavailable'; readonly copy: Copy | undefined }
+
+/** See {@link Reader.value}. */
+export const NOT_FRESH: unique symbol = Symbol('not fresh')
 
 const ABSENT: Found = { state: 'absent' }
 
@@ -60,16 +63,42 @@ export class Reader {
     const mark = this.fence.begin()
     const { connection } = this.#namespace.feed
     try {
-      const bytes = await this.#options.store.read(key)
-      if (bytes === null) return ABSENT
-      const found = this.judge(bytes, call) ?? (await this.examine(bytes, call))
+      const found = await this.found(await this.#options.store.read(key), call)
       if (found.state === 'found') this.keep(key, found.copy, call, mark, connection)
       return found
-    } catch {
-      return this.#unavailable(key)
+    } catch (error) {
+      return this.failed(key, error)
     } finally {
       this.fence.end()
     }
+  }
+
+  /**
+   * The value of a fresh entry, as it comes from the store; {@link NOT_FRESH} for anything that wants a closer look. The way of a hit
+   * that is kept nowhere: nothing but the value is made, and it is the caller's own.
+   */
+  value(bytes: Buffer | null, call: Call): unknown {
+    const envelope = bytes === null ? undefined : asEntry(bytes)
+    if (envelope === undefined || envelope.codec !== this.#options.codec.id) return NOT_FRESH
+    const tags = union(call.implicit, envelope.tags)
+    if (this.#namespace.epochs.verdict(tags, envelope.epoch) !== 'fresh') return NOT_FRESH
+    if (this.#namespace.now() >= envelope.freshUntil) return NOT_FRESH
+    try {
+      return decodePayload(envelope, this.#options)
+    } catch {
+      return NOT_FRESH
+    }
+  }
+
+  /** What was found, of what the store answered. Rejects when its tags cannot be read. */
+  async found(bytes: Buffer | null, call: Call): Promise<Found> {
+    return bytes === null ? ABSENT : (this.judge(bytes, call) ?? (await this.examine(bytes, call)))
+  }
+
+  /** What is to be used when the store did not answer. A key of another type than string holds nothing of ours. */
+  failed(key: string, error: unknown): Found {
+    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return ABSENT
+    return this.#unavailable(key)
   }
 
   /** What the store has of many keys, each as by {@link read}. */
@@ -81,7 +110,7 @@ export class Reader {
       const found: Found[] = new Array(keys.length)
       for (let i = 0; i < keys.length; i++) {
         const bytes = slots[i] as Buffer | null
-        const one = bytes === null ? ABSENT : (this.judge(bytes, call) ?? (await this.examine(bytes, call)))
+        const one = (bytes === null ? ABSENT : this.judge(bytes, call)) ?? (await this.examine(bytes as Buffer, call))
         if (one.state === 'found') this.keep(keys[i] as string, one.copy, call, mark, connection)
         found[i] = one
       }

@@ -43,7 +43,7 @@ export class RedisStore implements Store {
   }
 
   read(key: string): Promise<Buffer | null> {
-    return this.#gate.get(this.#namespace.entryKey(key)).catch(asAbsent)
+    return this.#gate.get(this.#namespace.entryKey(key))
   }
 
   async readMany(keys: readonly string[]): Promise<(Buffer | null)[]> {
@@ -141,10 +141,4 @@ export class RedisStore implements Store {
     const keys = [this.#namespace.entryKey(key), this.#namespace.leaseKey(key)]
     return (await redis.run(script, keys, [...args, this.#namespace.feed.channel])) === 1
   }
-}
-
-/** A key of another type than string holds nothing of ours. */
-function asAbsent(error: unknown): null {
-  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return null
-  throw error
 }

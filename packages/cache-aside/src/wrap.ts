@@ -63,15 +63,15 @@ export function wrap<Args extends unknown[], T>(
   }
   const callFor = (args: Args): Call =>
     typeof tags === 'function' ? { ...plain, tags: (value: T) => tags(value, args) } : plain
-  const run = (args: Args, force: boolean): Promise<T> =>
+  const answer = (...args: Args): Promise<T> =>
     engine.answer(
       key(...args),
       plain,
-      () => ({ ...callFor(args), force }),
+      () => callFor(args),
       () => load(...args),
     ) as Promise<T>
 
-  return Object.assign((...args: Args) => run(args, false), {
+  return Object.assign(answer, {
     key,
     many: (list: Args[]): Promise<T[]> => {
       const keys = list.map((args) => key(...args))
@@ -84,7 +84,10 @@ export function wrap<Args extends unknown[], T>(
       return getMany(engine, keys, loadThese, plain, call) as Promise<T[]>
     },
     invalidate: (...args: Args): Promise<void> => remove(engine, [engine.key(key(...args))]),
-    refresh: (...args: Args): Promise<T> => run(args, true),
+    refresh: async (...args: Args): Promise<T> => {
+      const call = { ...callFor(args), force: true }
+      return engine.give(engine.key(key(...args)), () => load(...args), call) as Promise<T>
+    },
     peek: (...args: Args): T | undefined => engine.peek(key(...args), plain) as T | undefined,
   })
 }

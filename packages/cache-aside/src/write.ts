@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Call } from './call-options.js'
 import { publish } from './channel.js'
-import type { Engine } from './engine.js'
+import { type Engine, isOwn } from './engine.js'
 import { type Draft, draft, type LoadContext, LoadResult } from './load.js'
 
 /** Writes to the database and returns the value that the cache is to have. */
@@ -62,7 +62,7 @@ export async function writeThrough(engine: Engine, key: string, write: Write<unk
     if (!begun || epoch === undefined) return false
     return (await store.commit(key, ticket, bytes, made.life)) || undefined
   })
-  return made.copy.give(call.clone)
+  return made.copy.give(isOwn(call))
 }
 
 /** Empties entries; no load under way is stored, none is joined by a later caller (G1). */

@@ -9,6 +9,8 @@ export interface Codec {
   encode(value: unknown): string | Uint8Array | undefined
   /** Throws for bytes that it did not make. */
   decode(bytes: Buffer): unknown
+  /** As `decode`, for a codec whose bytes are UTF-8 text: spares each hit a Buffer. */
+  decodeText?(text: string): unknown
   /**
    * Whether what it decodes is plain data: objects and arrays that can be frozen deeply, so that one copy serves all hits. Else each
    * hit decodes anew.
@@ -21,5 +23,6 @@ export const json: Codec = {
   id: 'json',
   encode: (value) => JSON.stringify(value),
   decode: (bytes) => JSON.parse(bytes.toString()),
+  decodeText: (text) => JSON.parse(text),
   freezable: true,
 }

@@ -1,0 +1,32 @@
+import type { Row } from './harness.js'
+import { memory } from './memory.js'
+import { redis } from './redis.js'
+import type { Result, Suite } from './suite.js'
+
+const SUITES: readonly Suite[] = [memory, redis]
+
+function isRow(result: Result): result is Row {
+  return 'ratio' in result
+}
+
+function show(result: Result): string {
+  if (!isRow(result))
+    return `${result.reached ? 'ok  ' : 'MISS'} ${result.name}: ${result.value} (goal: ${result.goal})`
+  const { contender, ratio, low, high, perSecond, goal } = result
+  const mark = goal === undefined ? '    ' : ratio >= goal ? 'ok  ' : 'MISS'
+  const wanted = goal === undefined ? '' : `  goal >= ${goal}`
+  const speed = Math.round(perSecond).toLocaleString('en')
+  return `${mark}   ${contender.padEnd(36)} ${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})  ${speed}/s${wanted}`
+}
+
+const wanted = process.argv.slice(2)
+for (const suite of SUITES) {
+  if (wanted.length > 0 && !wanted.includes(suite.name)) continue
+  console.log(`\n# ${suite.name}`)
+  let last = ''
+  for (const result of await suite.run()) {
+    if (isRow(result) && result.name !== last) console.log(`\n${result.name}`)
+    last = result.name
+    console.log(show(result))
+  }
+}
