@@ -1,12 +1,12 @@
 // Checks every public package as npm would publish it: its tarball by publint and attw, and in a project that has
 // nothing else, where it is imported and required. Wants the packages built.
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { run } from './command.mjs'
-import { install, root, say } from './workspace.mjs'
+import { install, root, say, workspacePackages } from './workspace.mjs'
 
 const execute = promisify(execFile)
 const tool = (name) => join(root, 'node_modules/.bin', name)
@@ -30,14 +30,12 @@ say(failures.length === 0 ? `${packages.length} packages are fit to publish` : `
 process.exit(failures.length === 0 ? 0 : 1)
 
 function publicPackages() {
-  return readdirSync(join(root, 'packages'))
-    .map((name) => ({ path: join(root, 'packages', name), project: join(folder, 'projects', name) }))
-    .filter(({ path }) => existsSync(join(path, 'package.json')))
-    .map((it) => ({ ...it, manifest: JSON.parse(readFileSync(join(it.path, 'package.json'), 'utf8')) }))
+  return workspacePackages()
     .filter(({ manifest }) => !manifest.private)
+    .map((it) => ({ ...it, project: join(folder, 'projects', basename(it.folder)) }))
 }
 
-async function pack({ path }) {
+async function pack({ folder: path }) {
   const { stdout } = await execute('pnpm', ['pack', '--json', '--pack-destination', folder], { cwd: path, env })
   const { filename } = [JSON.parse(stdout)].flat()[0]
   return filename

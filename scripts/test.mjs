@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { redisServer } from './redis-server.mjs'
-import { build, install, isChatter, isStart, root, say, turbo } from './workspace.mjs'
+import { build, install, isChatter, isStart, root, say, turbo, workspacePackages } from './workspace.mjs'
 
 const args = process.argv.slice(2)
 const forced = args.includes('--force')
@@ -19,8 +19,9 @@ let reported = false
 const env = { ...(await install()), REDIS_SERVER: await redisServer() }
 say(`Redis server: ${env.REDIS_SERVER}`)
 forgetCounts()
+forgetRemovedTests()
 say('Building')
-const builds = await build(['--continue', ...args], env)
+const builds = await build(['--continue=dependencies-successful', ...args], env)
 const servers = await sharedServers()
 say('Testing')
 const tests = await runTests()
@@ -29,8 +30,17 @@ process.exit(report() ? 0 : 1)
 
 /** A run that crashes leaves no counts, and must not be taken for the one before it. */
 function forgetCounts() {
-  for (const folder of ['packages', 'apps'].map((name) => join(root, name)).filter(existsSync)) {
-    for (const name of readdirSync(folder)) rmSync(join(folder, name, '.tap/summary.json'), { force: true })
+  for (const { folder } of workspacePackages()) rmSync(join(folder, '.tap/summary.json'), { force: true })
+}
+
+/** tsc leaves the compiled form of a test that was removed or renamed, and tap would run it for ever. */
+function forgetRemovedTests() {
+  for (const { folder } of workspacePackages().filter(({ folder }) => existsSync(join(folder, 'dist-test')))) {
+    const compiled = readdirSync(join(folder, 'dist-test'), { recursive: true }).filter((name) => name.endsWith('.js'))
+    for (const name of compiled) {
+      const source = join(folder, 'test', name.replace(/js$/, 'ts'))
+      if (!existsSync(source)) rmSync(join(folder, 'dist-test', name))
+    }
   }
 }
 
@@ -53,7 +63,14 @@ function runTests() {
     ...(forced ? { TEST_RUN: randomUUID() } : {}),
   }
   const rest = args.filter((arg) => arg !== '--force')
-  const options = ['run', 'test', '--continue', '--output-logs=new-only', '--concurrency=1', ...rest]
+  const options = [
+    'run',
+    'test',
+    '--continue=dependencies-successful',
+    '--output-logs=new-only',
+    '--concurrency=1',
+    ...rest,
+  ]
   return turbo(options, variables, (line) => {
     const [, name, text] = /^(\S+):test: ?(.*)$/.exec(line) ?? []
     if (text && isStart(text)) say(`  ${name}`)
@@ -66,8 +83,7 @@ function runTests() {
 function report() {
   const sum = { pass: 0, fail: 0, skip: 0 }
   const failed = builds.tasks.filter(({ exitCode }) => exitCode !== 0).map((task) => `${task.package}: does not build`)
-  for (const { package: name, folder, task, exitCode } of tests.tasks) {
-    if (task !== 'test') continue
+  for (const { package: name, folder, exitCode } of tests.tasks.filter(({ task }) => task === 'test')) {
     const counts = countsOf(folder)
     sum.pass += counts.pass
     sum.fail += counts.fail
@@ -75,10 +91,11 @@ function report() {
     for (const skipped of counts.skipped)
       say(`skipped: ${name} ${skipped.name} ${skipped.reason || '(no reason given)'}`)
     if (exitCode === 0) continue
-    failed.push(`${name}: ${counts.fail ? `${counts.fail} failed` : reasonOf(exitCode)}`)
+    failed.push(`${name}: ${counts.fail ? `${counts.fail} failed` : `exited with ${exitCode}`}`)
     // Something failed that no test counted.
     if (counts.fail === 0) sum.fail++
   }
+  for (const name of untested()) failed.push(`${name}: not tested`)
   for (const line of failed) say(`failed: ${line}`)
   const broken = builds.code !== 0 || tests.code !== 0
   if (broken && sum.fail === 0) sum.fail = 1
@@ -87,8 +104,13 @@ function report() {
   return !broken && sum.fail === 0
 }
 
-function reasonOf(exitCode) {
-  return exitCode === undefined ? 'not tested, since something that it needs does not build' : `exited with ${exitCode}`
+/** The packages that were not tested since something that they need does not build. */
+function untested() {
+  const tested = new Set(tests.tasks.filter(({ task }) => task === 'test').map((task) => task.package))
+  return workspacePackages()
+    .filter(({ manifest }) => manifest.scripts?.test && tests.packages.includes(manifest.name))
+    .map(({ manifest }) => manifest.name)
+    .filter((name) => !tested.has(name))
 }
 
 function countsOf(folder) {

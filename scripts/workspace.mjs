@@ -1,6 +1,6 @@
 // What every command at the root needs first: the packages, and pnpm and turbo to work with them. Node and npm are
 // all that has to be there.
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from './command.mjs'
@@ -8,6 +8,15 @@ import { run } from './command.mjs'
 /** The repository's folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url))
 const { engines, packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** The packages of the workspace, as their folders hold them. */
+export function workspacePackages() {
+  return ['packages', 'apps', '']
+    .map((name) => join(root, name))
+    .flatMap((folder) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []))
+    .filter((folder) => existsSync(join(folder, 'package.json')))
+    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
+}
 
 /** Prints a line of progress. */
 export function say(text) {
@@ -49,12 +58,12 @@ export async function install() {
 }
 
 /**
- * Runs turbo and resolves with what became of each task; `exitCode` is undefined for one that did not run.
+ * Runs turbo and resolves with the packages that it looked at and what became of the tasks that it ran.
  *
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} env - of {@link install}
  * @param {(line: string) => void} onLine - takes what it prints, line by line
- * @returns {Promise<{ code: number, tasks: { package: string, task: string, folder: string, exitCode?: number }[] }>}
+ * @returns {Promise<{ code: number, packages: string[], tasks: { package: string, task: string, folder: string, exitCode: number }[] }>}
  */
 export async function turbo(args, env, onLine) {
   let summary
@@ -66,17 +75,18 @@ export async function turbo(args, env, onLine) {
       else onLine(line)
     },
   })
-  const { tasks } = summary ? JSON.parse(readFileSync(summary, 'utf8')) : { tasks: [] }
+  const { packages, tasks } = summary ? JSON.parse(readFileSync(summary, 'utf8')) : { packages: [], tasks: [] }
   if (summary) rmSync(summary)
   return {
     code,
+    packages,
     tasks: tasks
       .filter(({ command }) => command !== '<NONEXISTENT>')
       .map(({ package: name, task, directory, execution }) => ({
         package: name,
         task,
         folder: join(root, directory),
-        exitCode: execution?.exitCode,
+        exitCode: execution?.exitCode ?? 1,
       })),
   }
 }
@@ -87,7 +97,7 @@ export function build(args, env) {
     const [, name, text] = /^(\S+):build: (.*)$/.exec(line) ?? []
     if (text && isStart(text)) say(`  ${name}`)
     else if (text && !isChatter(text)) say(`    ${text}`)
-    else if (name === undefined && /error|✗|×/i.test(line)) say(`  ${line.trim()}`)
+    else if (name === undefined && isTrouble(line)) say(`  ${line.trim()}`)
   })
 }
 
@@ -99,6 +109,11 @@ export function isStart(text) {
 /** Whether a line of turbo's or pnpm's says nothing to the reader: which command it runs, and that it was cached. */
 export function isChatter(text) {
   return text.trim() === '' || /^[$>] /.test(text) || text.startsWith('cache hit')
+}
+
+/** Whether a line is turbo's own complaint, and not about a command, which has complained itself. */
+function isTrouble(line) {
+  return /error|✗|×/i.test(line) && !/(ERROR|WARNING)\s+(command|run failed)/.test(line)
 }
 
 function checkNode() {
