@@ -11,17 +11,35 @@ const MAX_BYTES = 200
 /** Marks a key that is kept as a hash; such a string from a user is hashed itself, so nothing collides with it. */
 const HASHED = '\0'
 
+/**
+ * The hash that a long text is kept under. Text that is no well-formed Unicode is hashed as UTF-16, after a byte that UTF-8 never
+ * has: nobody can make another text of the same bytes.
+ */
+export function hashText(text: string): string {
+  const hash = createHash('sha256')
+  if (text.isWellFormed()) hash.update(text, 'utf8')
+  else hash.update(Buffer.from([0xff])).update(text, 'utf16le')
+  return hash.digest('base64url')
+}
+
 function stable(value: unknown, seen: readonly object[] = []): string {
+  // JSON has no word for NaN and the infinities.
+  if (typeof value === 'number') return String(value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function' || typeof value === 'symbol')
     throw new InvalidKeyError(`Expected a key part to be data, got a ${typeof value}`)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'undefined'
   if (seen.includes(value)) throw new InvalidKeyError('Expected a key part without circular references')
   if (ArrayBuffer.isView(value) || value instanceof Map || value instanceof Set)
-    throw new InvalidKeyError(`Expected a key part to be plain data, got a ${value.constructor.name}`)
+    throw new InvalidKeyError(`Expected a key part to be plain data, got ${describe(value)}`)
   const path = [...seen, value]
-  if (Array.isArray(value)) return `[${value.map((item) => stable(item, path)).join(',')}]`
+  if (Array.isArray(value)) return `[${Array.from(value, (item) => stable(item, path)).join(',')}]`
   if (value instanceof Date) return `date ${value.toJSON()}`
+  // A class may keep what tells two of its instances apart where nobody sees it, as URL does.
+  const { toJSON } = value as { toJSON?: unknown }
+  if (typeof toJSON === 'function') return `${value.constructor?.name} ${stable(toJSON.call(value), path)}`
+  if (!isRecord(value) && Object.keys(value).length === 0)
+    throw new InvalidKeyError(`Expected a key part to be plain data, got ${describe(value)}`)
   const fields = Object.entries(value).filter(([, item]) => item !== undefined)
   fields.sort(([a], [b]) => (a < b ? -1 : 1))
   return `{${fields.map(([name, item]) => `${JSON.stringify(name)}:${stable(item, path)}`).join(',')}}`
@@ -45,13 +63,13 @@ export function logicalKey(key: Key): string {
   if (text.length <= MAX_BYTES / 3 && text.length > 0 && text.charCodeAt(0) !== 0 && text.isWellFormed()) return text
   if (text === '') throw new InvalidKeyError('Expected a key of at least one character')
   const plain = text.charCodeAt(0) !== 0 && text.isWellFormed()
-  if (plain && Buffer.byteLength(text) <= MAX_BYTES) return text
-  return (
-    HASHED +
-    createHash('sha256')
-      .update(text, plain ? 'utf8' : 'utf16le')
-      .digest('base64url')
-  )
+  return plain && Buffer.byteLength(text) <= MAX_BYTES ? text : HASHED + hashText(text)
+}
+
+/** Whether it is an object of fields and nothing else: also one without prototype, or with an empty one, as query strings are. */
+function isRecord(value: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 function join(key: unknown): string {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { InvalidKeyError } from '../errors.js'
+import { hashText } from '../key.js'
 
 /** A tag as its key in Redis ends: made by {@link encodeTag} or {@link namespaceTag}. */
 export type Tag = string & { readonly __tag: never }
@@ -17,9 +17,7 @@ export function encodeTag(tag: string): Tag {
   const escaped = /^[:\\]/.test(tag) ? `\\${tag}` : tag
   if (escaped.length <= MAX_BYTES / 3 && escaped.isWellFormed()) return escaped as Tag
   if (escaped.isWellFormed() && Buffer.byteLength(escaped) <= MAX_BYTES) return escaped as Tag
-  return `:#${createHash('sha256')
-    .update(escaped, escaped.isWellFormed() ? 'utf8' : 'utf16le')
-    .digest('base64url')}` as Tag
+  return `:#${hashText(escaped)}` as Tag
 }
 
 /** The tag that every entry of a namespace bears, by the path of child namespaces (empty for the root). `clear()` raises it. */
