@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { startRedis } from '@larder/test-redis'
 import t from 'tap'
 
@@ -34,4 +36,22 @@ t.test('a killed server comes back empty on the same port, and clients find it',
   await server.restart()
   t.equal(server.port, port)
   t.equal(await redis.get('a'), null)
+})
+
+t.test('a suspended server says nothing until it is resumed, and can be stopped', async (t) => {
+  const server = await startRedis()
+  const redis = server.client()
+  await redis.set('a', 1)
+  await server.pause()
+  let answered = false
+  const answer = redis.get('a').finally(() => {
+    answered = true
+  })
+  // Connections are made all the same: the kernel accepts them.
+  await once(connect(server.port, server.host).unref(), 'connect')
+  t.notOk(answered)
+  server.resume()
+  t.equal(await answer, '1')
+  await server.pause()
+  await server.stop()
 })

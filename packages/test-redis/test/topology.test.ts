@@ -65,6 +65,16 @@ t.test('a cluster of three masters', async (t) => {
     t.equal(await answer, '1')
   })
 
+  await t.test('takes a killed node back where it was, empty', async (t) => {
+    const node = await cluster.nodeOf('lost')
+    const redis = cluster.client()
+    await redis.set('lost', 1)
+    await node.restart()
+    await cluster.ready()
+    t.equal(await cluster.nodeOf('lost'), node)
+    t.equal(await redis.get('lost'), null)
+  })
+
   await t.test('can be shared by the tests of a run', async (t) => {
     process.env[SHARED_CLUSTER] = cluster.seeds.map(({ host, port }) => `${host}:${port}`).join()
     process.env[SHARED_REDIS] = cluster.nodes[0]?.url
