@@ -15,6 +15,8 @@ export interface LoadsOptions extends DraftOptions {
   readonly store: Store
   /** Milliseconds that a lease holds without renewal. */
   readonly lease: number
+  /** Milliseconds that a load of this process may be joined without hearing of changes. */
+  readonly heartbeat: number
   /** Milliseconds after which a waiter asks whether Redis is still there. */
   readonly deadline: number
   /** Throws when nobody could invalidate tags. */
@@ -106,7 +108,7 @@ export class Loads {
   #isLate(flight: Flight): boolean {
     const { epochs, feed, clock } = this.#options.namespace
     // Without a trusted feed nobody tells of changes, so nobody joins a load of that age.
-    const old = feed.trustedUntil < clock.now() && clock.now() - flight.startedAt > 2_000
+    const old = feed.trustedUntil < clock.now() && clock.now() - flight.startedAt > this.#options.heartbeat
     return flight.suspected || flight.changes !== epochs.changes || old
   }
 

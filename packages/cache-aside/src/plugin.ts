@@ -56,7 +56,7 @@ export const cacheAside: FastifyPluginAsync<CacheAsideOptions> = fp(plugin, {
 })
 
 function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace: Namespace): EngineParts {
-  const { codec, compressAbove, maxValueBytes, deadline, lease } = options
+  const { codec, compressAbove, maxValueBytes, deadline, heartbeat, lease } = options
   const bounds = options.memory ?? { maxEntries: 10_000, maxBytes: 64 * 1024 ** 2 }
   const store = namespace.gate ? new RedisStore(namespace, namespace.gate) : MemoryStore.of(namespace, bounds)
   const onEvict = (): void => publish({ type: 'evict', cache: options.name ?? options.namespace })
@@ -74,7 +74,7 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
   const payload = { codec, compressAbove, maxValueBytes }
   const reader = new Reader({ ...payload, namespace, store, memory })
   const draft: DraftOptions = { ...payload, namespace, reader }
-  const loads = new Loads({ ...draft, store, lease, deadline, requireTags })
+  const loads = new Loads({ ...draft, store, lease, deadline, heartbeat, requireTags })
   return { namespace, store, memory, reader, loads, draft, lease, requireTags }
 }
 

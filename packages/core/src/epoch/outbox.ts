@@ -115,7 +115,9 @@ export class Outbox {
   #prune(): void {
     const oldest = Date.now() - this.#options.replayFor
     for (const [id, { acknowledged }] of this.#kept) {
-      if (acknowledged !== undefined && acknowledged < oldest) this.#kept.delete(id)
+      // They lie in the order in which they were made, so the first young one ends the search.
+      if (acknowledged === undefined || acknowledged >= oldest) break
+      this.#kept.delete(id)
     }
   }
 

@@ -18,8 +18,8 @@ export interface LinkOptions {
 
 /** What a {@link Link} tells. */
 export interface LinkEvents {
-  /** Listening, from now on. `tracking`: the server tells by itself; else writers must publish. */
-  armed(link: Link, tracking: boolean): void
+  /** Listening, from now on. */
+  armed(): void
   /** Redis time of this node, in milliseconds, at this moment. */
   time(milliseconds: number): void
   /** A PING was answered. */
@@ -27,7 +27,7 @@ export interface LinkEvents {
   /** Keys changed; `null`: all. */
   heard(keys: readonly string[] | null): void
   /** The connection is gone, and with it what it would have told. */
-  lost(link: Link): void
+  lost(): void
 }
 
 const INVALIDATE = '__redis__:invalidate'
@@ -42,6 +42,8 @@ export class Link {
   /** Sending time of the last answered PING: whatever the server did before it has been heard. */
   confirmed: number = Number.NEGATIVE_INFINITY
   armed = false
+  /** The server tells by itself; else writers must publish. */
+  tracking = false
   #asked: number | undefined
   #beat: NodeJS.Timeout | undefined
   #lastBeat = 0
@@ -82,16 +84,16 @@ export class Link {
       const [id, time] = await Promise.all([redis.client('ID'), redis.time()])
       const elapsed = this.#options.clock.now() - asked
       this.#options.on.time(Number(time[0]) * 1000 + Number(time[1]) / 1000 + elapsed / 2)
-      const tracking = await this.#track(id as number)
+      this.tracking = await this.#track(id as number)
       const sent = this.#options.clock.now()
-      await redis.subscribe(tracking ? INVALIDATE : this.#options.channel)
+      await redis.subscribe(this.tracking ? INVALIDATE : this.#options.channel)
       if (this.#closed || redis.status !== 'ready') return
       this.confirmed = sent
       this.armed = true
       this.#lastBeat = sent
       clearInterval(this.#beat)
       this.#beat = setInterval(() => this.#onBeat(), this.#options.every).unref()
-      this.#options.on.armed(this, tracking)
+      this.#options.on.armed()
     } catch {
       // The server went away, or is loading: once more from the start.
       if (!this.#closed) redis.disconnect(true)
@@ -123,7 +125,7 @@ export class Link {
     this.confirmed = Number.NEGATIVE_INFINITY
     if (!this.armed) return
     this.armed = false
-    this.#options.on.lost(this)
+    this.#options.on.lost()
   }
 
   #onBeat(): void {

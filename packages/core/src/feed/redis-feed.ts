@@ -17,6 +17,8 @@ export interface RedisFeedOptions {
   onReached(): void
 }
 
+const CHANNEL = 'larder:feed'
+
 /** Waits before asking Redis again whether the recoveries work. */
 const RETRY = 100
 
@@ -26,7 +28,8 @@ const RETRY = 100
  */
 export class RedisFeed implements Feed {
   connection = 0
-  channel = ''
+  /** Until every master is known to track, writers tell: somebody may have to listen there. */
+  channel = CHANNEL
   trustedUntil: number = Number.NEGATIVE_INFINITY
   readonly #client: RedisClient
   readonly #options: RedisFeedOptions
@@ -105,6 +108,8 @@ export class RedisFeed implements Feed {
       this.#distrust()
       this.#links.set(node, this.#link(node))
     }
+    // A link that is gone took its trust with it, and the others may all be armed.
+    void this.#recover()
     clearTimeout(this.#sync)
     this.#sync = undefined
     if (isCluster(this.#client) && this.#prefixes.length > 0)
@@ -118,10 +123,10 @@ export class RedisFeed implements Feed {
       prefixes: this.#prefixes,
       every: this.#options.heartbeat / 4,
       limit: this.#options.heartbeat,
-      channel: 'larder:feed',
+      channel: CHANNEL,
       on: {
-        armed: (_link, tracking) => {
-          this.channel = tracking ? '' : 'larder:feed'
+        armed: () => {
+          this.channel = [...this.#links.values()].every((link) => link.tracking) ? '' : CHANNEL
           this.#options.onReached()
           void this.#recover()
         },
