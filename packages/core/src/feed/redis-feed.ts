@@ -29,7 +29,7 @@ const RETRY = 100
 export class RedisFeed implements Feed {
   connection = 0
   /** Until every master is known to track, writers tell: somebody may have to listen there. */
-  channel = CHANNEL
+  channel: string = CHANNEL
   trustedUntil: number = Number.NEGATIVE_INFINITY
   readonly #client: RedisClient
   readonly #options: RedisFeedOptions
