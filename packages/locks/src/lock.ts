@@ -1,0 +1,208 @@
+import type { Duration, Log } from '@larder/core'
+import { type LockEvent, type LockKind, type LossReason, locksChannel, type ReleaseAnswer } from './channel.js'
+import { LostError, UnavailableError } from './errors.js'
+import { resolveTtl } from './options.js'
+import type { Kept, Renewal } from './renewal.js'
+import type { Resource } from './resource.js'
+import type { Grant, LockStore, RenewAnswer } from './store.js'
+
+/** A lease on a lock: exclusive use until it is released or {@link signal} is aborted. `await using` releases it. */
+export interface Lock extends AsyncDisposable {
+  /** What is locked, as one string. */
+  readonly name: string
+  /**
+   * Grows with every grant of this lock, for ever: hand it to what the lock protects, and let that refuse a smaller one than it
+   * has seen. It is the only guard against a holder that was paused and does not know yet that its lease is over.
+   */
+  readonly fencingToken: bigint
+  /**
+   * Aborted when the lease is lost, with a `LARDER_LOCKS_LOST` as reason: at its deadline by this process's own clock unless a
+   * renewal succeeded before, or as soon as a renewal finds that others have it. Not by {@link release}.
+   */
+  readonly signal: AbortSignal
+  /** Whether the lease is ours at this moment, by this process's own clock. */
+  readonly held: boolean
+  /** Milliseconds until the lease ends if it is not renewed. */
+  readonly remaining: number
+  /**
+   * Prolongs the lease: it lasts `ttl` from now (default: as long as it was acquired for). Renewal does so by itself.
+   *
+   * @throws `LARDER_LOCKS_UNAVAILABLE` when Redis does not answer: the lease may have been prolonged or not
+   */
+  extend(ttl?: Duration): Promise<RenewAnswer>
+  /**
+   * Ends the lease and tells what was true: `released`; `expired`, it had ended before; `stolen`, it had ended and others have
+   * the lock. Further calls give the same answer.
+   *
+   * @throws `LARDER_LOCKS_UNAVAILABLE` when Redis does not answer: call it again, or leave it to the lease's end
+   */
+  release(): Promise<ReleaseAnswer>
+}
+
+/** What a {@link Lease} works with. */
+export interface LeaseContext {
+  readonly store: LockStore
+  readonly renewal: Renewal
+  /** Name of the registration, in events. */
+  readonly locks: string
+  readonly log: Log
+}
+
+/** What was granted. */
+export interface LeaseTerms {
+  readonly resource: Resource
+  readonly member: string
+  readonly kind: LockKind
+  readonly ttl: number
+  readonly renew: boolean
+  readonly grant: Grant
+}
+
+/** A {@link Lock} of this process. */
+export class Lease implements Lock, Kept {
+  readonly resource: Resource
+  readonly member: string
+  readonly renew: boolean
+  readonly fencingToken: bigint
+  readonly #context: LeaseContext
+  readonly #kind: LockKind
+  readonly #thin: boolean
+  readonly #granted: number
+  #ttl: number
+  #since: number
+  #controller: AbortController | undefined
+  #lost: Error | undefined
+  #released: Promise<ReleaseAnswer> | undefined
+  #onReleased: (() => void) | undefined
+
+  constructor(context: LeaseContext, { resource, member, kind, ttl, renew, grant }: LeaseTerms) {
+    this.resource = resource
+    this.member = member
+    this.renew = renew
+    this.fencingToken = grant.token
+    this.#context = context
+    this.#kind = kind
+    this.#thin = grant.thin
+    this.#ttl = ttl
+    this.#granted = grant.since
+    this.#since = grant.since
+    context.renewal.add(this, grant.since)
+  }
+
+  get name(): string {
+    return this.resource.name
+  }
+
+  get ttl(): number {
+    return this.#ttl
+  }
+
+  get deadline(): number {
+    return this.#since + this.#ttl
+  }
+
+  get held(): boolean {
+    return !this.#released && !this.#lost && this.#context.store.now() < this.deadline
+  }
+
+  get remaining(): number {
+    return this.held ? this.deadline - this.#context.store.now() : 0
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#lost) this.#controller.abort(this.#lost)
+    }
+    // Timers are late in a blocked event loop; who looks is told the truth.
+    if (!this.#lost && !this.#released && this.#context.store.now() >= this.deadline) this.lose('deadline')
+    return this.#controller.signal
+  }
+
+  async extend(ttl?: Duration): Promise<RenewAnswer> {
+    const length = ttl === undefined ? this.#ttl : resolveTtl(ttl)
+    if (this.#released) return 'expired'
+    const { answer, since } = await this.#context.renewal.extend(this, length).catch((error: Error) => {
+      throw this.#unavailable(error)
+    })
+    if (answer !== 'extended') this.lose(answer)
+    else if (this.#lost) return 'expired'
+    else {
+      this.#ttl = length
+      this.#since = since
+      this.#context.renewal.add(this, since)
+    }
+    return answer
+  }
+
+  release(): Promise<ReleaseAnswer> {
+    if (this.#released) return this.#released
+    this.#context.renewal.delete(this)
+    const released = this.#release()
+    this.#released = released
+    // Failed: it can be called again. Nor may a caller who does not wait for it be hit by the rejection.
+    released.catch(() => {
+      this.#released = undefined
+    })
+    return released
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.release()
+    } catch (error) {
+      this.#context.log.warn(
+        { err: error, lock: this.name },
+        'larder: a lock could not be released and ends with its lease',
+      )
+    }
+  }
+
+  extended(since: number): void {
+    if (since > this.#since) this.#since = since
+  }
+
+  lose(reason: LossReason): void {
+    this.#context.renewal.delete(this)
+    if (this.#lost || this.#released) return
+    this.#lost = new LostError(this.name, LOSSES[reason])
+    this.#publish({ type: 'lost', reason })
+    this.#controller?.abort(this.#lost)
+  }
+
+  whenReleased(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onReleased = resolve
+    })
+  }
+
+  async #release(): Promise<ReleaseAnswer> {
+    try {
+      const answer = await this.#context.store.release(this, this.#thin)
+      this.#publish({ type: 'released', answer })
+      return answer
+    } catch (error) {
+      throw this.#unavailable(error as Error)
+    } finally {
+      this.#onReleased?.()
+    }
+  }
+
+  #unavailable(cause: Error): Error {
+    return new UnavailableError(this.name, cause.message, { cause })
+  }
+
+  #publish(event: { type: 'lost'; reason: LossReason } | { type: 'released'; answer: ReleaseAnswer }): void {
+    if (!locksChannel.hasSubscribers) return
+    const held = this.#context.store.now() - this.#granted
+    const about = { locks: this.#context.locks, kind: this.#kind, lock: this.name }
+    locksChannel.publish({ ...about, ...event, held } satisfies LockEvent)
+  }
+}
+
+const LOSSES: Record<LossReason, string> = {
+  deadline: 'its lease was not renewed in time',
+  expired: 'its lease has ended',
+  stolen: 'others have it',
+  closed: 'the application is closing',
+}

@@ -1,0 +1,280 @@
+import type { Resource } from './resource.js'
+import { type Answer, type Ask, type Claim, type Grant, LAST, type LockStore, type Mode } from './store.js'
+
+/** Milliseconds between two questions of a process that waits, in case a call was missed or another process died. */
+const ASK_EVERY = 1_000
+/** The same while calls cannot be heard. */
+const ASK_DEAF = 100
+/** Leases that a failed question may have left behind, kept until Redis is back. */
+const MAX_LEFT = 10_000
+
+/** What a {@link Queue} is asked for. Durations in milliseconds. */
+export interface Wanted {
+  readonly resource: Resource
+  readonly mode: Mode
+  readonly ttl: number
+  readonly wait: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** A lease that was had, and whether others had to be waited for. */
+export interface Had {
+  readonly claim: Claim
+  readonly grant: Grant
+  readonly queued: boolean
+}
+
+interface Waiter {
+  readonly claim: Claim
+  arrival: string
+  asking: boolean
+  /** Called while it was asking: the answer may be older than the call. */
+  again: boolean
+  done: boolean
+  readonly end: (how: { had: Had } | { over: true } | { error: unknown }) => void
+}
+
+/** The waiters of this process for one resource: one of them asks for all, since whoever asks lets the next go ahead. */
+interface Watch {
+  readonly waiters: Set<Waiter>
+  timer: NodeJS.Timeout | undefined
+}
+
+/** Gets leases, in the order in which they were asked for over all processes; wakes waiters when the store calls them. */
+export class Queue {
+  readonly #store: LockStore
+  readonly #waiters = new Map<string, Waiter>()
+  readonly #watches = new Map<string, Watch>()
+  /** First questions under way, and who was called before the answer that it must wait: the call may overtake it. */
+  #asking = 0
+  readonly #early = new Set<string>()
+  readonly #left = new Map<string, Claim>()
+  #outage: NodeJS.Timeout | undefined
+  #closed: Error | undefined
+
+  constructor(store: LockStore) {
+    this.#store = store
+    store.attach({
+      called: (member) => this.#onCalled(member),
+      missed: () => this.#askAll(),
+      changed: (up) => this.#onChanged(up),
+    })
+  }
+
+  /**
+   * A lease; `undefined` when the wait was over before.
+   *
+   * @throws what the store throws; the signal's reason when it is aborted
+   */
+  async acquire(wanted: Wanted): Promise<Had | undefined> {
+    const { resource, mode, ttl, wait, signal } = wanted
+    if (this.#closed) throw this.#closed
+    signal?.throwIfAborted()
+    const begun = wait > 0 ? this.#store.now() : 0
+    const claim: Claim = { resource, member: this.#store.member(mode, wait), ttl }
+    this.#asking++
+    try {
+      let answer = await this.#begin(claim, wait > 0 && this.#store.listening ? LAST : undefined, signal)
+      if (answer.state === 'refused' && wait > 0) {
+        await abortable(this.#store.listen(), signal)
+        answer = await this.#begin(claim, LAST, signal)
+      }
+      if (answer.state === 'granted') return { claim, grant: answer, queued: false }
+      if (answer.state === 'refused') return undefined
+      return this.#wait(claim, answer, begun + wait - this.#store.now(), signal)
+    } finally {
+      if (--this.#asking === 0 && this.#early.size > 0) this.#early.clear()
+    }
+  }
+
+  /** Ends a lease or a wait that nobody wants, now or when Redis is back. */
+  forget(claim: Claim): void {
+    this.#store.leave(claim).catch(() => this.#remember(claim))
+  }
+
+  /** Rejects all who wait, and who come. */
+  close(error: Error): void {
+    this.#closed = error
+    clearTimeout(this.#outage)
+    for (const waiter of [...this.#waiters.values()]) waiter.end({ error })
+  }
+
+  /** The first question. What its answer brings is not wanted any more when the signal is aborted before. */
+  #begin(claim: Claim, arrival: string | undefined, signal: AbortSignal | undefined): Promise<Answer> {
+    const asked = this.#ask({ ...claim, arrival, behind: this.#watches.has(claim.resource.holders) })
+    if (!signal) return asked
+    return abortable(asked, signal).catch((error: unknown) => {
+      if (signal.aborted) asked.then(() => this.forget(claim), noop)
+      throw error
+    })
+  }
+
+  async #ask(ask: Ask): Promise<Answer> {
+    try {
+      const answer = await this.#store.acquire(ask)
+      // Answered so late that the lease is over: nothing was had.
+      if (answer.state === 'granted' && this.#store.now() >= answer.since + ask.ttl) {
+        this.forget(ask)
+        throw new Error('the lease ended before the answer that granted it arrived')
+      }
+      return answer
+    } catch (error) {
+      // Unless Redis refused, it may still do as it was asked.
+      if ((error as Error).name !== 'ReplyError') this.#remember(ask)
+      throw error
+    }
+  }
+
+  #wait(
+    claim: Claim,
+    { arrival, after }: Answer & { state: 'queued' },
+    rest: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Had | undefined> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => waiter.end({ error: signal?.reason })
+      const timer = setTimeout(() => waiter.end({ over: true }), Math.max(rest, 0)).unref()
+      const waiter: Waiter = {
+        claim,
+        arrival,
+        asking: false,
+        again: false,
+        done: false,
+        end: (how) => {
+          if (waiter.done) return
+          waiter.done = true
+          clearTimeout(timer)
+          signal?.removeEventListener('abort', onAbort)
+          this.#remove(waiter)
+          if ('had' in how) return resolve(how.had)
+          // One that asks at this moment is forgotten when the answer arrives.
+          if (!waiter.asking) this.forget(claim)
+          if ('error' in how) reject(how.error)
+          else resolve(undefined)
+        },
+      }
+      this.#add(waiter, after)
+      signal?.addEventListener('abort', onAbort)
+      if (this.#closed) waiter.end({ error: this.#closed })
+      else if (signal?.aborted) onAbort()
+      else if (this.#early.delete(claim.member)) this.#askAgain(waiter)
+    })
+  }
+
+  #add(waiter: Waiter, after: number): void {
+    const { member, resource } = waiter.claim
+    this.#waiters.set(member, waiter)
+    const watch = this.#watches.get(resource.holders) ?? { waiters: new Set(), timer: undefined }
+    this.#watches.set(resource.holders, watch)
+    watch.waiters.add(waiter)
+    this.#arm(watch, after)
+  }
+
+  #remove({ claim: { member, resource } }: Waiter): void {
+    const waiter = this.#waiters.get(member)
+    const watch = this.#watches.get(resource.holders)
+    this.#waiters.delete(member)
+    if (!waiter || !watch) return
+    watch.waiters.delete(waiter)
+    if (watch.waiters.size > 0) return
+    clearTimeout(watch.timer)
+    this.#watches.delete(resource.holders)
+  }
+
+  #arm(watch: Watch, after: number): void {
+    if (watch.timer) return
+    const every = this.#store.listening ? ASK_EVERY : ASK_DEAF
+    watch.timer = setTimeout(
+      () => {
+        watch.timer = undefined
+        this.#store.check()
+        const [first] = watch.waiters
+        if (first) this.#askAgain(first)
+      },
+      Math.min(after, every),
+    ).unref()
+  }
+
+  /** Keeps an eye on the resource for those who still wait for it. */
+  #rearm({ claim: { resource } }: Waiter, after: number): void {
+    const watch = this.#watches.get(resource.holders)
+    if (watch) this.#arm(watch, after)
+  }
+
+  #askAgain(waiter: Waiter): void {
+    if (waiter.asking) {
+      waiter.again = true
+      return
+    }
+    waiter.asking = true
+    waiter.again = false
+    const { claim, arrival } = waiter
+    this.#ask({ ...claim, arrival, behind: true }).then(
+      (answer) => this.#onAnswer(waiter, answer),
+      (error: unknown) => this.#onFailure(waiter, error),
+    )
+  }
+
+  #onAnswer(waiter: Waiter, answer: Answer): void {
+    waiter.asking = false
+    if (waiter.done) this.forget(waiter.claim)
+    else if (answer.state === 'granted') waiter.end({ had: { claim: waiter.claim, grant: answer, queued: true } })
+    else if (answer.state === 'queued') waiter.arrival = answer.arrival
+    this.#rearm(waiter, answer.state === 'queued' ? answer.after : ASK_EVERY)
+    if (waiter.again && !waiter.done) this.#askAgain(waiter)
+  }
+
+  #onFailure(waiter: Waiter, error: unknown): void {
+    waiter.asking = false
+    // Nothing was sent: the outage decides. Else Redis is silent, or refuses.
+    const waits = !waiter.done && (error as { code?: string }).code === 'LARDER_REDIS_UNAVAILABLE'
+    if (waits) this.#left.delete(waiter.claim.member)
+    else waiter.end({ error })
+    this.#rearm(waiter, ASK_EVERY)
+  }
+
+  #onCalled(member: string): void {
+    const waiter = this.#waiters.get(member)
+    if (waiter) this.#askAgain(waiter)
+    else if (this.#asking > 0) this.#early.add(member)
+  }
+
+  #askAll(): void {
+    for (const waiter of [...this.#waiters.values()]) this.#askAgain(waiter)
+  }
+
+  /** Waiters outlast an outage that is shorter than the deadline. */
+  #onChanged(up: boolean): void {
+    if (!up) {
+      this.#outage ??= setTimeout(() => this.#onOutage(), this.#store.deadline).unref()
+      return
+    }
+    clearTimeout(this.#outage)
+    this.#outage = undefined
+    const left = [...this.#left.values()]
+    this.#left.clear()
+    for (const claim of left) this.forget(claim)
+    this.#askAll()
+  }
+
+  #onOutage(): void {
+    const error = new Error('Redis did not come back in time')
+    for (const waiter of [...this.#waiters.values()]) waiter.end({ error })
+  }
+
+  #remember(claim: Claim): void {
+    if (this.#left.size < MAX_LEFT) this.#left.set(claim.member, claim)
+  }
+}
+
+/** The promise, or the signal's reason when it is aborted before. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort)
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+function noop(): void {}

@@ -1,0 +1,157 @@
+import type { LossReason } from './channel.js'
+import type { Claim, LockStore, RenewAnswer } from './store.js'
+
+/** Milliseconds between two looks at the clock while leases are held: after a sleep of the machine timers are late by it. */
+const LOOK_EVERY = 50
+/** Parts of a lease: renewed after one third; a failed renewal is tried again after a tenth; who is due soon goes along. */
+const RENEW_AT = 1 / 3
+const RETRY_AT = 1 / 10
+const SOON = 1 / 12
+
+/** A lease that is kept alive, and told when it is over. Times on the store's clock. */
+export interface Kept extends Claim {
+  /** When it ends for sure, unless it is renewed before. */
+  readonly deadline: number
+  readonly renew: boolean
+  /** A renewal that was asked for at `since` succeeded. */
+  extended(since: number): void
+  /** It is over. */
+  lose(reason: LossReason): void
+  /** Resolves when its holder has released it, or tried to. */
+  whenReleased(): Promise<void>
+}
+
+interface Entry {
+  renewAt: number
+  /** Renewals under way. */
+  pending: number
+}
+
+/**
+ * Keeps the leases of this process alive, many in one command, and tells each when its deadline has passed, by this process's
+ * own clock: also when Redis is silent, after the event loop was blocked, and after the machine slept.
+ */
+export class Renewal {
+  readonly #store: LockStore
+  readonly #forget: (claim: Claim) => void
+  readonly #kept = new Map<Kept, Entry>()
+  #timer: NodeJS.Timeout | undefined
+  /** When the timer rings, and when anything is due at the earliest. */
+  #rings = 0
+  #earliest = Number.POSITIVE_INFINITY
+
+  /** @param forget ends a lease on the store that was lost here */
+  constructor(store: LockStore, forget: (claim: Claim) => void) {
+    this.#store = store
+    this.#forget = forget
+  }
+
+  /** Leases held now. */
+  get size(): number {
+    return this.#kept.size
+  }
+
+  /** Keeps a lease, granted at `since`. */
+  add(lease: Kept, since: number): void {
+    const entry = { renewAt: since + lease.ttl * RENEW_AT, pending: 0 }
+    this.#kept.set(lease, entry)
+    this.#due(lease.renew ? Math.min(entry.renewAt, lease.deadline) : lease.deadline)
+  }
+
+  /** Keeps a lease no longer. */
+  delete(lease: Kept): void {
+    this.#kept.delete(lease)
+  }
+
+  /** Prolongs one lease now, by its `ttl` or another. */
+  extend(lease: Kept, ttl: number): Promise<{ answer: RenewAnswer; since: number }> {
+    return new Promise((resolve, reject) => {
+      this.#store.renew([{ resource: lease.resource, member: lease.member, ttl }], (_index, answer, since) => {
+        if (answer instanceof Error) reject(answer)
+        else resolve({ answer, since })
+      })
+    })
+  }
+
+  /** Tells all holders that it is over, and gives them `grace` milliseconds to release. */
+  async drain(grace: number): Promise<void> {
+    const leases = [...this.#kept.keys()]
+    clearTimeout(this.#timer)
+    if (leases.length === 0) return
+    const released = Promise.all(leases.map((lease) => lease.whenReleased()))
+    for (const lease of leases) lease.lose('closed')
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, grace)
+    })
+    await Promise.race([released, late])
+    clearTimeout(timer)
+  }
+
+  #due(at: number): void {
+    if (at < this.#earliest) this.#earliest = at
+    if (this.#timer && at >= this.#rings) return
+    clearTimeout(this.#timer)
+    const now = this.#store.now()
+    const rest = Math.min(Math.max(Math.ceil(this.#earliest - now), 1), LOOK_EVERY)
+    this.#rings = now + rest
+    this.#timer = setTimeout(() => this.#onRing(), rest).unref()
+  }
+
+  #onRing(): void {
+    this.#timer = undefined
+    if (this.#kept.size === 0) {
+      this.#earliest = Number.POSITIVE_INFINITY
+      return
+    }
+    const now = this.#store.now()
+    if (now >= this.#earliest) this.#onDue(now)
+    if (this.#kept.size > 0) this.#due(this.#earliest)
+  }
+
+  #onDue(now: number): void {
+    const due: Kept[] = []
+    let earliest = Number.POSITIVE_INFINITY
+    for (const [lease, entry] of this.#kept) {
+      if (now >= lease.deadline) {
+        this.#onDeadline(lease, entry)
+        continue
+      }
+      if (lease.renew && now >= entry.renewAt - lease.ttl * SOON) {
+        due.push(lease)
+        entry.pending++
+        entry.renewAt = now + lease.ttl * RENEW_AT
+      }
+      earliest = Math.min(earliest, lease.deadline, lease.renew ? entry.renewAt : Number.POSITIVE_INFINITY)
+    }
+    this.#earliest = earliest
+    if (due.length > 0)
+      this.#store.renew(due, (index, answer, since) => this.#onAnswer(due[index] as Kept, answer, since))
+  }
+
+  #onDeadline(lease: Kept, entry: Entry): void {
+    if (entry.pending === 0) {
+      lease.lose('deadline')
+      return
+    }
+    // The answer to a renewal may lie in the socket while we were busy: it gets its turn before the verdict.
+    setImmediate(() => {
+      if (this.#kept.has(lease) && this.#store.now() >= lease.deadline) lease.lose('deadline')
+    })
+  }
+
+  #onAnswer(lease: Kept, answer: RenewAnswer | Error, since: number): void {
+    const entry = this.#kept.get(lease)
+    if (!entry) {
+      // Prolonged although it was lost here meanwhile: nobody holds it.
+      if (answer === 'extended') this.#forget(lease)
+      return
+    }
+    entry.pending--
+    if (answer instanceof Error) {
+      entry.renewAt = Math.min(entry.renewAt, this.#store.now() + lease.ttl * RETRY_AT)
+      this.#due(entry.renewAt)
+    } else if (answer === 'extended') lease.extended(since)
+    else lease.lose(answer)
+  }
+}

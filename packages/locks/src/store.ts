@@ -1,0 +1,85 @@
+import type { ReleaseAnswer } from './channel.js'
+import type { Resource } from './resource.js'
+
+/** How many may hold beside each other: `m` a mutex, `x` alone, `s<n>` at most n of mode `s`. */
+export type Mode = 'm' | 'x' | `s${number}`
+
+/** A lease, as it is or is asked for. */
+export interface Claim {
+  readonly resource: Resource
+  /** Who holds or waits: `<mode>:<wait>:<process>:<number>`, see queue.lua. */
+  readonly member: string
+  /** Length of the lease in milliseconds. */
+  readonly ttl: number
+}
+
+/** The arrival of who comes now. */
+export const LAST = '0'
+
+/** What a store is asked. */
+export interface Ask extends Claim {
+  /** Where to wait: {@link LAST}, or the arrival that an earlier answer told; `undefined` to be refused instead. */
+  readonly arrival: string | undefined
+  /** Others of this process wait already, so that it cannot be free. */
+  readonly behind: boolean
+}
+
+/** A lease that a store granted. */
+export interface Grant {
+  readonly state: 'granted'
+  readonly token: bigint
+  /** When it was asked for, on the store's clock: the lease lasts at least `ttl` from then. */
+  readonly since: number
+  /** Whether nobody else waited. */
+  readonly thin: boolean
+}
+
+/** What a store answers. `after`: milliseconds after which to ask again, if nobody called before. */
+export type Answer = Grant | { readonly state: 'queued'; readonly after: number; readonly arrival: string } | Refused
+
+/** Held by others. */
+export interface Refused {
+  readonly state: 'refused'
+}
+
+/** What a renewal found: `ours`, with the time when it was asked for; or how the lease ended. */
+export type RenewAnswer = 'extended' | Exclude<ReleaseAnswer, 'released'>
+
+/** Who hears from a store. */
+export interface StoreListener {
+  /** A waiter of this process is called: it must ask again. */
+  called(member: string): void
+  /** Calls may have been missed: all waiters must ask again. */
+  missed(): void
+  /** Redis went away, or came back. */
+  changed(up: boolean): void
+}
+
+/** Where leases are kept: Redis, or the memory of this process. */
+export interface LockStore {
+  /** Milliseconds that a question may take. */
+  readonly deadline: number
+  /** Whether calls of waiters are heard. Else they must ask by themselves. */
+  readonly listening: boolean
+  /** Milliseconds since an arbitrary start, also of a sleeping machine. */
+  now(): number
+  /** A name for who asks. */
+  member(mode: Mode, wait: number): string
+  /** What stands for a name. */
+  resource(family: 'lock' | 'semaphore' | 'read-write', name: string): Resource
+  /** Makes calls heard; resolves when they are, or after the deadline. */
+  listen(): Promise<void>
+  /** Makes sure that calls are still heard. */
+  check(): void
+  acquire(ask: Ask): Promise<Answer>
+  release(claim: Claim, thin: boolean): Promise<ReleaseAnswer>
+  /** Ends what an {@link acquire} may have left behind. */
+  leave(claim: Claim): Promise<void>
+  /** Prolongs leases, each by its `ttl`; tells of each once, or never: `since` as in {@link Grant}. */
+  renew(claims: readonly Claim[], tell: (index: number, answer: RenewAnswer | Error, since: number) => void): void
+  /** How many replicas have the lease, at most after the deadline; `since` as in {@link Grant}. */
+  replicate(claim: Claim, replicas: number): Promise<{ confirmed: number; since: number }>
+  /** Who hears; one at a time. */
+  attach(listener: StoreListener): void
+  close(): void
+}
