@@ -42,7 +42,7 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
     routerOptions: { ignoreTrailingSlash: true },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  const redis = config.redis.length > 0 ? await connectRedis(config.redis, app.log) : undefined
+  const redis = config.redis.length > 0 ? await connectRedis(config.redis) : undefined
   const database = await openDatabase(config.database, onProgress).catch((error) => {
     redis?.disconnect()
     throw error

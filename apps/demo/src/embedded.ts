@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { PGlite } from '@electric-sql/pglite'
 import type { Database } from './database.js'
-import { AMOUNTS } from './fake-data.js'
 import type { Progress } from './progress.js'
 import { seed } from './seed.js'
 import { Snapshot } from './snapshot.js'
@@ -13,7 +12,7 @@ import { Snapshot } from './snapshot.js'
 export async function openEmbedded(onProgress: Progress): Promise<Database> {
   const pglite = await openPglite(onProgress)
   return {
-    description: `PGlite, embedded in this process, ${AMOUNTS.products.toLocaleString('en')} products`,
+    description: `PGlite inside this process (set DATABASE_URL to share one)`,
     // Two processes start with equal rows and part with their first change: each is a database of its own.
     identity: randomUUID(),
     query: (sql, parameters) => pglite.query(sql, parameters),

@@ -23,8 +23,9 @@ export const problemPlugin = fp(async (app) => {
 
 function answer(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const statusCode = error.statusCode ?? 500
-  if (statusCode >= 500) request.log.error({ err: error }, 'request failed')
   const foreseen = error.statusCode !== undefined && error.code !== undefined
+  // Whoever went away while sending hears no answer, and it is no fault of ours.
+  if (!foreseen && !request.raw.readableAborted) request.log.error({ err: error }, 'request failed')
   const problem: Static<typeof Problem> = {
     statusCode,
     code: foreseen ? error.code : 'SHOP_INTERNAL_ERROR',

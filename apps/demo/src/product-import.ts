@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import split from 'split2'
 import { type Static, Type } from 'typebox'
 import type { Catalogue } from './catalogue.js'
 import type { Database } from './database.js'
 import { ImportRejectedError } from './errors.js'
+import { MAX_LINE, readLines } from './lines.js'
 import { Id, ProductChange, ProductDraft } from './product.js'
 import { type ImportRow, upsertProducts } from './product-table.js'
 
@@ -26,7 +25,6 @@ export type ImportReport = Static<typeof ImportReport>
 export type Check = (schema: typeof ProductDraft | typeof ImportChange, value: object) => string | undefined
 
 const BATCH = 500
-const MAX_LINE = 64 * 1024
 const MAX_ERRORS = 100
 
 type NumberedRow = { line: number; row: ImportRow }
@@ -51,29 +49,22 @@ export class ProductImport {
     this.#check = check
   }
 
-  /** @throws ImportRejectedError when no line could be taken, or a line never ends */
+  /** @throws ImportRejectedError when no line could be taken */
   async run(body: Readable): Promise<ImportReport> {
     const { rows } = await this.#database.query<{ id: number }>('SELECT id FROM shop.categories')
     this.#categories = new Set(rows.map(({ id }) => id))
     try {
-      await pipeline(body, split({ maxLength: MAX_LINE }), (lines: AsyncIterable<string>) => this.#takeAll(lines))
-    } catch (error) {
-      if (!(error instanceof Error && error.message === 'maximum buffer reached')) throw error
-      this.#fail(this.#line + 1, `is longer than ${MAX_LINE} characters; nothing after it was read`)
+      for await (const text of readLines(body)) {
+        this.#line++
+        if (text === undefined) this.#fail(this.#line, `is longer than ${MAX_LINE} characters`)
+        else if (text.trim() !== '') this.#take(text)
+        if (this.#batch.length >= BATCH) await this.#store()
+      }
+      await this.#store()
     } finally {
       if (this.#report.created + this.#report.updated > 0) await this.#catalogue.renew()
     }
     return this.#outcome()
-  }
-
-  async #takeAll(lines: AsyncIterable<string>): Promise<void> {
-    for await (const text of lines) {
-      this.#line++
-      if (text.trim() === '') continue
-      this.#take(text)
-      if (this.#batch.length >= BATCH) await this.#store()
-    }
-    await this.#store()
   }
 
   #take(text: string): void {

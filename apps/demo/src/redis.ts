@@ -11,31 +11,36 @@ const PING_LIMIT = 250
 const QUIT_LIMIT = 500
 const MAX_BACKOFF = 1_000
 
-type Log = { warn(message: string): void; info(message: string): void }
+/** What ioredis rejects with when it has told the reason before, by an event. */
+const UNTOLD = /^(Connection is closed|None of startup nodes)/
 
 /**
  * Connects to Redis and waits until it is ready: a wrong address shows at the start. Later the client reconnects by itself.
  *
  * @throws StartError when Redis cannot be reached or refuses us
  */
-export async function connectRedis(urls: readonly string[], log: Log): Promise<RedisClient> {
+export async function connectRedis(urls: readonly string[]): Promise<RedisClient> {
   const redis = urls.length === 1 ? single(urls[0]!) : cluster(urls) // as many as counted
   const where = `Redis at ${urls.map(hideSecret).join(', ')} (REDIS_URL)`
-  let reason = `no answer within ${CONNECT_LIMIT} ms`
+  let reason = `no Redis${urls.length > 1 ? ' Cluster' : ''} answers there`
   const note = (error: Error) => {
-    reason = describe(error)
+    const told = describe(error)
+    if (!UNTOLD.test(told)) reason = told
   }
-  redis.on('error', note)
+  redis.on('error', note).on('node error', note)
   try {
     await within(CONNECT_LIMIT, redis.connect(), () => new Error(reason))
     if (redis instanceof Redis) await refuseClusterNode(redis)
   } catch (error) {
     redis.disconnect()
-    const told = error instanceof Error && error.message !== 'Connection is closed.' ? describe(error) : reason
-    throw new StartError(`Cannot use ${where}: ${told}`)
+    if (error instanceof Error) note(error)
+    throw new StartError(`Cannot use ${where}: ${reason}`)
   }
-  redis.off('error', note)
-  logOutages(redis, log)
+  // Later outages are logged by Larder's plugins, once each; unheard, ioredis would print every failed attempt.
+  redis
+    .off('error', note)
+    .off('node error', note)
+    .on('error', () => {})
   return redis
 }
 
@@ -89,20 +94,10 @@ async function refuseClusterNode(redis: Redis): Promise<void> {
     throw new Error('it is a node of a Cluster: name several of its nodes, separated by commas')
 }
 
-function logOutages(redis: RedisClient, log: Log): void {
-  let away = false
-  redis.on('error', (error: Error) => {
-    if (!away) log.warn(`Redis is away: ${describe(error)}`)
-    away = true
-  })
-  redis.on('ready', () => {
-    if (away) log.info('Redis is back')
-    away = false
-  })
-}
-
 function describe(error: Error): string {
   const last = 'lastNodeError' in error && error.lastNodeError instanceof Error ? error.lastNodeError : error
   if (last instanceof AggregateError) return last.errors.map((each: Error) => each.message).join(', ')
+  if (last.message.startsWith('Unknown RESP type')) return 'what answers there is no Redis'
+  if (last.message.startsWith('NOAUTH')) return 'it wants a password: redis://:password@host'
   return last.message || ('code' in last ? String(last.code) : last.name)
 }

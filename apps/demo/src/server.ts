@@ -44,7 +44,8 @@ function stopOnSignal(app: FastifyInstance): void {
 }
 
 function welcome({ redis, adminToken }: Config, { database }: Shop, address: string): string {
-  const cache = ['memory of this process (set REDIS_URL to share it)', `Redis at ${hideSecret(redis[0] ?? '')}`]
+  const cache = ['memory of this process (set REDIS_URL to share one)', `Redis at ${hideSecret(redis[0] ?? '')}`]
+  const token = adminToken === 'demo-admin' ? adminToken : '$ADMIN_TOKEN'
   return `
   The Larder shop is open at ${address}
 
@@ -53,11 +54,11 @@ function welcome({ redis, adminToken }: Config, { database }: Shop, address: str
     API        ${address}/documentation
 
   Try, twice each:
-    curl -i ${address}/products/42                          # Cache-Status: a miss, then a hit
+    curl -i ${address}/products/42
     curl -i '${address}/products?category=5&sort=-price'
-    curl -X PUT ${address}/products/42 -H 'authorization: Bearer ${adminToken === 'demo-admin' ? adminToken : '$ADMIN_TOKEN'}' \\
-      -H 'content-type: application/json' -d '{"price": 9.99}'        # both of the above show it at once
-    curl ${address}/stats
+  Cache-Status says miss, then hit. Change a product, and every page that shows it is renewed:
+    curl -X PUT ${address}/products/42 -H 'authorization: Bearer ${token}' \\
+      -H 'content-type: application/json' -d '{ "price": 9.99 }'
 
   Ctrl-C stops it.
 `

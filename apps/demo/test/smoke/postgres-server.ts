@@ -27,10 +27,10 @@ export class PostgresServer implements AsyncDisposable {
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
-  /** Serves `pglite` on a free port. */
-  static async start(pglite: PGlite): Promise<PostgresServer> {
+  /** Serves `pglite` on `port`, or a free one. */
+  static async start(pglite: PGlite, port = 0): Promise<PostgresServer> {
     const server = new PostgresServer(pglite)
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve))
     return server
   }
 
