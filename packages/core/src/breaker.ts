@@ -33,6 +33,7 @@ export class Breaker {
   #state: 'connecting' | 'up' | 'down' = 'connecting'
   #reason = 'not connected yet'
   #probing = false
+  #recovering = false
   #timer: NodeJS.Timeout | undefined
   #ownsErrorListener = false
   #errorLogged = false
@@ -74,6 +75,11 @@ export class Breaker {
     return this.#state === 'connecting'
   }
 
+  /** Whether recoveries run: Redis answers, and nobody but them is let through yet. What is due now must not wait for a recovery. */
+  get recovering(): boolean {
+    return this.#recovering
+  }
+
   /** Why commands are held back. */
   get reason(): string {
     return this.#reason
@@ -105,10 +111,11 @@ export class Breaker {
     return () => this.#recoveries.delete(recovery)
   }
 
-  /** Opens the breaker: a deadline was missed, a connection lost, or an invalidation failed. */
+  /** Opens the breaker: a deadline was missed, a connection lost, or an invalidation failed. Voids a recovery under way. */
   trip(reason: string): void {
     this.#reason = reason
-    if (this.#state === 'up') {
+    this.#recovering = false
+    if (this.#state !== 'down') {
       this.#set('down')
       this.#log.warn({ reason }, 'larder: Redis is unavailable, going on without it')
     }
@@ -153,11 +160,13 @@ export class Breaker {
     try {
       if (this.#client.status !== 'ready') throw new Error(`the client is ${this.#client.status}`)
       await within(PROBE_LIMIT, ping(this.#client))
+      this.#recovering = true
       for (const recovery of this.#recoveries) await within(PROBE_LIMIT * 5, recovery())
-      if (this.#client.status === 'ready') this.#set('up')
+      if (this.#recovering && this.#client.status === 'ready') this.#set('up')
     } catch (error) {
       this.#reason = error instanceof Error ? error.message : String(error)
     } finally {
+      this.#recovering = false
       this.#probing = false
     }
     if (!this.up && breakers.get(this.#client) === this) this.#schedule()

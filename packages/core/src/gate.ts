@@ -79,7 +79,7 @@ export class Gate implements Caller {
   get(key: string): Promise<Buffer | null> {
     const shared = this.#unsent.get(key)
     if (shared !== undefined) return shared
-    const batched = this.#busy && !this.#cluster
+    const batched = this.#busy && !this.#cluster && this.breaker.up
     const promise = this.call('get', [key]) as Promise<Buffer | null>
     if (batched) this.#unsent.set(key, promise)
     return promise
@@ -114,7 +114,11 @@ export class Gate implements Caller {
   }
 
   async #held(name: string, args: Argument[], late?: (reply: Reply) => void): Promise<Reply> {
-    if (this.breaker.connecting) await this.breaker.settled(this.deadline)
+    if (this.breaker.connecting) {
+      await this.breaker.settled(this.deadline)
+      // Nobody says that it is refused: from now on nobody waits for it.
+      if (this.breaker.connecting) this.breaker.trip(`no connection within ${this.deadline} ms`)
+    }
     if (!this.breaker.up) throw new RedisUnavailableError(this.breaker.reason)
     return this.call(name, args, late)
   }

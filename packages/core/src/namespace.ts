@@ -116,9 +116,11 @@ export class Namespace {
       limit: options.outboxLimit,
       overflow: this.#raising([namespaceTag('')], 'hard'),
       onOverflow: () => this.epochs.begin([namespaceTag('')], 'hard'),
+      now: () => this.clock.now(),
     })
-    const recover = () => this.#recover()
-    this.#ends.push(gate.breaker.onRecovery(recover))
+    const { outbox } = this
+    this.#ends.push(gate.breaker.onChange((up) => up || outbox.lost()))
+    this.#ends.push(gate.breaker.onRecovery(() => this.#recover()))
     this.#ends.push(this.feed.listen([`${name}:v:`, this.#tagPrefix], this.#feedListener()))
   }
 
@@ -235,6 +237,7 @@ export class Namespace {
         else this.changed(this.logicalKey(key))
       },
       lost: () => {
+        this.outbox?.lost()
         this.epochs.distrust()
         for (const listener of this.#listeners) listener.distrusted()
       },

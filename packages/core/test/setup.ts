@@ -50,3 +50,9 @@ export function client(t: T, server: RedisEndpoint, overrides?: ClientOptions): 
   t.teardown(() => redis.disconnect())
   return redis
 }
+
+/** Keeps this process from doing anything else, as a long computation does. */
+export function busy(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}

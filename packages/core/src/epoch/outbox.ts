@@ -25,6 +25,8 @@ export interface OutboxOptions {
   readonly overflow: Invalidation
   /** The overflow takes effect in this process. */
   onOverflow(): void
+  /** The time, in milliseconds. */
+  now(): number
 }
 
 /** Replayed at a time. */
@@ -38,8 +40,9 @@ export class Outbox {
   readonly #gate: Gate
   readonly #options: OutboxOptions
   readonly #kept = new Map<string, Kept>()
-  #overflowUntil = 0
+  #overflowUntil = Number.NEGATIVE_INFINITY
   #overflowPending = false
+  #lostAt: number | undefined
 
   constructor(gate: Gate, options: OutboxOptions) {
     this.#gate = gate
@@ -53,9 +56,15 @@ export class Outbox {
     return count
   }
 
+  /** A connection is gone, maybe by a failover: what was acknowledged shortly before is kept until it is repeated. */
+  lost(): void {
+    this.#lostAt ??= this.#options.now()
+  }
+
   /** Applies an invalidation now, or keeps it until Redis is back. Never rejects. */
   async run(invalidation: Invalidation): Promise<void> {
-    const away = !this.#gate.up && !this.#gate.breaker.connecting
+    const { breaker } = this.#gate
+    const away = !this.#gate.up && !breaker.connecting && !breaker.recovering
     if (away && this.#isWaiting(invalidation.id)) {
       invalidation.done?.()
       return
@@ -63,20 +72,21 @@ export class Outbox {
     const kept = this.#keep(invalidation)
     if (away) return
     try {
-      await invalidation.apply(this.#gate)
+      // The replay may be past its turn already.
+      await invalidation.apply(breaker.recovering ? this.#gate.unguarded : this.#gate)
       this.#acknowledge(kept)
     } catch (error) {
       // A later one of the same id has taken over.
       if (this.#kept.get(invalidation.id) !== kept) this.#acknowledge(kept)
       // What Redis refused (it is read-only, or full) must be repeated before anybody reads from it.
-      this.#gate.breaker.trip(error instanceof Error ? error.message : String(error))
+      breaker.trip(error instanceof Error ? error.message : String(error))
     }
   }
 
   /** Repeats what is not acknowledged, and what was acknowledged lately. Rejects when Redis fails again. */
   async replay(): Promise<void> {
     this.#prune()
-    if (this.#overflowUntil > Date.now() || this.#overflowPending) {
+    if (this.#overflowUntil > this.#since() || this.#overflowPending) {
       await this.#options.overflow.apply(this.#gate.unguarded)
       if (this.#overflowPending) this.#options.overflow.done?.()
       this.#overflowPending = false
@@ -90,6 +100,12 @@ export class Outbox {
         }),
       )
     }
+    this.#lostAt = undefined
+  }
+
+  /** When Redis was last known to be the one that acknowledged. */
+  #since(): number {
+    return this.#lostAt ?? this.#options.now()
   }
 
   #isWaiting(id: string): boolean {
@@ -108,12 +124,12 @@ export class Outbox {
 
   #acknowledge(kept: Kept): void {
     if (kept.acknowledged !== undefined) return
-    kept.acknowledged = Date.now()
+    kept.acknowledged = this.#options.now()
     kept.invalidation.done?.()
   }
 
   #prune(): void {
-    const oldest = Date.now() - this.#options.replayFor
+    const oldest = this.#since() - this.#options.replayFor
     for (const [id, { acknowledged }] of this.#kept) {
       // They lie in the order in which they were made, so the first young one ends the search.
       if (acknowledged === undefined || acknowledged >= oldest) break
@@ -122,7 +138,7 @@ export class Outbox {
   }
 
   #overflow(): void {
-    const away = !this.#gate.up
+    const away = !this.#gate.up && !this.#gate.breaker.recovering
     for (const [id, kept] of this.#kept) {
       // What is under way with Redis there will be acknowledged by itself.
       if (kept.acknowledged === undefined && !away) continue
@@ -131,7 +147,7 @@ export class Outbox {
         this.#overflowPending = true
         this.#acknowledge(kept)
       }
-      this.#overflowUntil = Date.now() + this.#options.replayFor
+      this.#overflowUntil = this.#options.now() + this.#options.replayFor
       this.#kept.delete(id)
     }
   }
