@@ -10,15 +10,17 @@ export interface TimeSource {
 
 const REAL: TimeSource = { monotonic: () => performance.now(), wall: () => Date.now() }
 
-/** Hits of one turn of the event loop between two readings of the clock. */
+/** Hits of one turn of the event loop that share a reading of the clock, at most. */
 const HITS_PER_READING = 16
+/** Only hits that come this close after each other share one, in milliseconds. */
+const CLOSE = 1
 
 /**
  * The time that a process trusts its copies by, in milliseconds since an arbitrary start. It advances by whichever of the
  * monotonic and the wall clock went further: never back, also not when the wall clock is set; and also while the machine sleeps.
  *
- * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hit of a turn of the event
- * loop and then at every sixteenth.
+ * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hits of a turn of the event
+ * loop, then, as long as they follow each other closely, at fewer and fewer, down to every sixteenth.
  */
 export class Clock {
   readonly #source: TimeSource
@@ -26,6 +28,7 @@ export class Clock {
   #wall: number
   #now = 0
   #left = 0
+  #shared = 0
   #armed = false
   readonly #endTurn = () => {
     this.#armed = false
@@ -49,21 +52,27 @@ export class Clock {
     return this.#now
   }
 
-  /** The time as of this turn of the event loop, read anew at every sixteenth call within the turn. */
+  /**
+   * The time, or for calls within one turn of the event loop a recent one. Work between two hits is noticed at the second one,
+   * unless a row of close hits came before it: then within the next fifteen.
+   */
   sampled(): number {
     return this.#left-- > 0 ? this.#now : this.#sample()
   }
 
   #sample(): number {
-    this.#left = HITS_PER_READING - 1
     if (!this.#armed) {
       this.#armed = true
+      this.#left = 0
+      this.#shared = 0
       setImmediate(this.#endTurn)
       return this.now()
     }
     // Within a turn the machine does not sleep unnoticed for long: the next one reads both clocks.
     const monotonic = this.#source.monotonic()
     const step = monotonic - this.#monotonic
+    this.#shared = step < CLOSE ? Math.min(2 * this.#shared + 1, HITS_PER_READING - 1) : 0
+    this.#left = this.#shared
     this.#monotonic = monotonic
     this.#wall += step
     this.#now += step
