@@ -4,7 +4,7 @@ import { LostError, UnavailableError } from './errors.js'
 import { resolveTtl } from './options.js'
 import type { Kept, Renewal } from './renewal.js'
 import type { Resource } from './resource.js'
-import type { Grant, LockStore, RenewAnswer } from './store.js'
+import type { Claim, Grant, LockStore, RenewAnswer } from './store.js'
 
 /** A lease on a lock: exclusive use until it is released or {@link signal} is aborted. `await using` releases it. */
 export interface Lock extends AsyncDisposable {
@@ -46,6 +46,8 @@ export interface LeaseContext {
   /** Name of the registration, in events. */
   readonly locks: string
   readonly log: Log
+  /** Ends a lease on the store that nobody here holds. */
+  forget(claim: Claim): void
 }
 
 /** What was granted. */
@@ -72,6 +74,7 @@ export class Lease implements Lock, Kept {
   #since: number
   #controller: AbortController | undefined
   #lost: Error | undefined
+  #over = false
   #released: Promise<ReleaseAnswer> | undefined
   #onReleased: (() => void) | undefined
 
@@ -125,13 +128,18 @@ export class Lease implements Lock, Kept {
     const { answer, since } = await this.#context.renewal.extend(this, length).catch((error: Error) => {
       throw this.#unavailable(error)
     })
-    if (answer !== 'extended') this.lose(answer)
-    else if (this.#lost) return 'expired'
-    else {
-      this.#ttl = length
-      this.#since = since
-      this.#context.renewal.add(this, since)
+    if (answer !== 'extended') {
+      this.lose(answer)
+      return answer
     }
+    if (this.#lost || this.#released) {
+      // Its holder was told that it is over, and nobody keeps it.
+      if (!this.#released) this.#context.forget(this)
+      return 'expired'
+    }
+    this.#ttl = length
+    this.#since = since
+    this.#context.renewal.add(this, since)
     return answer
   }
 
@@ -165,6 +173,7 @@ export class Lease implements Lock, Kept {
   lose(reason: LossReason): void {
     this.#context.renewal.delete(this)
     if (this.#lost || this.#released) return
+    this.#over = reason !== 'closed'
     this.#lost = new LostError(this.name, LOSSES[reason])
     this.#publish({ type: 'lost', reason })
     this.#controller?.abort(this.#lost)
@@ -178,7 +187,9 @@ export class Lease implements Lock, Kept {
 
   async #release(): Promise<ReleaseAnswer> {
     try {
-      const answer = await this.#context.store.release(this, this.#thin)
+      const found = await this.#context.store.release(this, this.#thin)
+      // The server's end of a lease is a little later than the deadline here, of which the holder was told already.
+      const answer = found === 'released' && this.#over ? 'expired' : found
       this.#publish({ type: 'released', answer })
       return answer
     } catch (error) {

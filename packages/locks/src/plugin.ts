@@ -25,9 +25,9 @@ const plugin: FastifyPluginAsync<LocksOptions> = async (fastify, raw) => {
   const redis = client && new RedisStore(client, { namespace, deadline, log: fastify.log })
   const store = redis ?? new MemoryStore(fastify.server, namespace, deadline)
   const queue = new Queue(store)
-  const renewal = new Renewal(store, (claim) => queue.forget(claim))
-  const locks = options.name ?? namespace
-  const workshop = { store, queue, renewal, locks, log: fastify.log }
+  const forget = queue.forget.bind(queue)
+  const renewal = new Renewal(store, forget)
+  const workshop = { store, queue, renewal, forget, locks: options.name ?? namespace, log: fastify.log }
   fastify.addHook('onClose', async () => {
     queue.close(new Error('the application is closed'))
     await renewal.drain(deadline)
