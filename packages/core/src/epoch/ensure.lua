@@ -5,18 +5,21 @@
 -- Returns  { Redis time in milliseconds, clock, hard epoch, soft epoch, milliseconds to live of the first tag, … }
 -- A missing tag is made at the CURRENT clock, never at the epoch of an entry: an invalidation that the lost key knew of happened
 -- at or before the clock, so no entry that it hit can become valid again. Atomic: nothing can tick between clock and tags.
+local function get(key)
+  -- Whatever is no string is not ours, and as good as missing.
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value or ''
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local clock = tonumber(redis.call('GET', KEYS[1]) or nil)
+local clock = tonumber(string.match(get(KEYS[1]), '^%d+$'))
 if not clock or clock < tonumber(ARGV[1]) then
   clock = math.max((clock or 0) + 1, tonumber(ARGV[1]) + 1, now)
   redis.call('SET', KEYS[1], string.format('%.0f', clock))
 end
 local reply = { string.format('%.0f', math.floor(now / 1000)), string.format('%.0f', clock) }
 for i = 2, #KEYS do
-  local value = redis.call('GET', KEYS[i])
-  local hard, soft
-  if value then hard, soft = string.match(value, '^(%d+) (%d+) %d+$') end
+  local hard, soft = string.match(get(KEYS[i]), '^(%d+) (%d+) %d+$')
   if not hard then
     hard = string.format('%.0f', clock)
     soft = hard

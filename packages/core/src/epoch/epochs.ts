@@ -60,7 +60,8 @@ export class Epochs {
   /** As {@link verdict}, reading what is not known. Rejects when the store cannot be asked. */
   async check(tags: readonly Tag[], epoch: Epoch): Promise<Exclude<Verdict, 'unknown'>> {
     for (let attempt = 0; ; attempt++) {
-      const missing = tags.filter((tag) => !this.#known.has(tag))
+      const trusted = this.#trust.trusted()
+      const missing = tags.filter((tag) => !trusted || !this.#known.has(tag))
       const read = missing.length > 0 ? await this.#read(missing) : undefined
       const verdict = this.#judge(tags, epoch, read)
       if (verdict !== 'unknown') return verdict
@@ -151,10 +152,12 @@ export class Epochs {
 
   #judge(tags: readonly Tag[], epoch: Epoch, read: ReadonlyMap<Tag, TagEpochs | undefined> | undefined): Verdict {
     let verdict: Verdict = 'fresh'
+    // Nothing may have been heard for a while on a connection that is not known to be lost.
+    const heard = this.#trust.trusted()
     for (const tag of tags) {
       if (this.#pending.hard.size > 0 && this.#pending.hard.has(tag)) return 'invalid'
       if (this.#pending.soft.size > 0 && this.#pending.soft.has(tag) && verdict === 'fresh') verdict = 'stale'
-      const known = this.#known.get(tag) ?? read?.get(tag)
+      const known = (heard ? this.#known.get(tag) : undefined) ?? read?.get(tag)
       if (known === undefined) {
         if (read?.has(tag)) return 'invalid'
         verdict = 'unknown'
