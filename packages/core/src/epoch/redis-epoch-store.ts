@@ -31,7 +31,11 @@ export class RedisEpochStore implements EpochStore {
     need: number,
     seen: Epoch,
   ): Promise<{ clock: Epoch; tags: (TagEpochs & { life: number })[] }> {
-    const reply = (await this.#redis.run(ENSURE, this.#names(tags), [seen, Math.ceil(2 * need), Math.ceil(tagLife(need))])) as Reply[]
+    const reply = (await this.#redis.run(ENSURE, this.#names(tags), [
+      seen,
+      Math.ceil(2 * need),
+      Math.ceil(tagLife(need)),
+    ])) as Reply[]
     this.#keys.time(Number(reply[0]))
     const epochs = tags.map((_, i) => ({
       hard: Number(reply[3 * i + 2]),
