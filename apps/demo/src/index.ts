@@ -1,4 +1,5 @@
 export { buildApp, type Shop } from './app.js'
+export { cacheStatus } from './cache-status.js'
 export type { Cart } from './cart.js'
 export { Catalogue } from './catalogue.js'
 export { type Config, readConfig } from './config.js'

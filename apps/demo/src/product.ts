@@ -51,15 +51,19 @@ export const ProductQuery = Type.Object(
     q: Type.Optional(Type.String({ maxLength: 100, pattern: NO_NUL, description: 'Part of name or description' })),
     minPrice: Type.Optional(Type.Number({ minimum: 0, maximum: MAX_PRICE })),
     maxPrice: Type.Optional(Type.Number({ minimum: 0, maximum: MAX_PRICE })),
-    sort: Type.Unsafe<Sort>(
-      Type.String({ enum: [...SORTS], default: 'id', description: 'A minus in front turns the order round' }),
+    sort: Type.Optional(
+      Type.Unsafe<Sort>(
+        Type.String({ enum: [...SORTS], default: 'id', description: 'A minus in front turns the order round' }),
+      ),
     ),
-    page: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1 }),
-    pageSize: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+    page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1 })),
+    pageSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   },
   { additionalProperties: false },
 )
-export type ProductQuery = Static<typeof ProductQuery>
+type Defaulted = 'sort' | 'page' | 'pageSize'
+/** A checked query: its defaults are filled in. */
+export type ProductQuery = Static<typeof ProductQuery> & Required<Pick<Static<typeof ProductQuery>, Defaulted>>
 
 /** One page of a list of products. */
 export const ProductPage = Type.Object({

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
 import type { Catalogue } from '../catalogue.js'
 import type { Database } from '../database.js'
 import { problems } from '../problem.js'
@@ -26,7 +27,7 @@ export const productImportRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalog
           'NDJSON, one product a line, of any length. A line with an `id` changes that product, one without adds a product. ' +
           'Bad lines are reported by their number, the others are taken; 400 when none could be.',
         security: [{ admin: [] }],
-        consumes: ['application/x-ndjson'],
+        body: { content: { 'application/x-ndjson': { schema: Type.Unknown({ description: 'A product a line' }) } } },
         response: { 200: ImportReport, ...problems },
       },
     },

@@ -36,7 +36,7 @@ export const productRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalogue; vi
     async ({ query }, reply) => {
       if (query.minPrice !== undefined && query.maxPrice !== undefined && query.minPrice > query.maxPrice)
         throw new BadFieldError('querystring/minPrice', 'must not be over maxPrice')
-      const entry = await catalogue.page(query)
+      const entry = await catalogue.page(query as ProductQuery) // the check has filled in the defaults
       reply.header('cache-status', cacheStatus(entry))
       return entry.value
     },
