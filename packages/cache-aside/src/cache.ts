@@ -1,4 +1,4 @@
-import { type Key, namespaceTag, OptionReader } from '@larder/core'
+import { invalidOption, type Key, namespaceTag, OptionReader } from '@larder/core'
 import {
   type Call,
   type CallOptions,
@@ -64,6 +64,7 @@ export class Cache {
         const promise = this.#engine.promise(key, this.#call)
         if (promise !== undefined) return promise as Promise<T>
       }
+      requireFunction('load', load)
       return this.#value(this.#engine.key(key), load, options) as Promise<T>
     } catch (error) {
       return Promise.reject(error)
@@ -72,6 +73,7 @@ export class Cache {
 
   /** As {@link getOrSet}, or without `load` as {@link get}, with how it was answered. */
   async entry<T>(key: Key, load?: Load<T>, options?: CallOptions<T>): Promise<Entry<T>> {
+    if (load !== undefined) requireFunction('load', load)
     const call = resolveCall(options, this.#call)
     const outcome = await this.#engine.fetch(this.#engine.key(key), load, call)
     if (outcome === undefined) {
@@ -111,6 +113,7 @@ export class Cache {
    * Rejects with the error of `write`, and then leaves the key empty.
    */
   async writeThrough<T>(key: Key, write: Write<T>, options?: CallOptions<T>): Promise<T> {
+    requireFunction('write', write)
     const call = resolveCall(options, this.#call)
     return writeThrough(this.#engine, this.#engine.key(key), write, call) as Promise<T>
   }
@@ -120,6 +123,7 @@ export class Cache {
    * it `undefined` where there is none. Keys that another process was loading and failed at are loaded by a further call.
    */
   async getMany<T = unknown>(keys: readonly Key[], loadMany?: LoadMany<T>, options?: CallOptions<T>): Promise<T[]> {
+    if (loadMany !== undefined) requireFunction('loadMany', loadMany)
     return getMany(this.#engine, keys, loadMany, resolveCall(options, this.#call)) as Promise<T[]>
   }
 
@@ -215,4 +219,8 @@ export class Cache {
       createdAt: copy.created,
     }
   }
+}
+
+function requireFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidOption(name, 'a function', value)
 }

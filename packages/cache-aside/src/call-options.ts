@@ -103,7 +103,15 @@ export function readEntryOptions(reader: OptionReader, defaults: Call): Call {
 
 /** Whether a copy of this process answers a call with these options as it would one without. */
 export function isPlain(raw: Omit<CallOptions, 'tags' | 'schema'> & { schema?: unknown }): boolean {
-  return !raw.force && !raw.clone && raw.memory !== false && raw.signal === undefined && raw.schema === undefined
+  return (
+    typeof raw === 'object' &&
+    raw !== null &&
+    !raw.force &&
+    !raw.clone &&
+    raw.memory !== false &&
+    raw.signal === undefined &&
+    raw.schema === undefined
+  )
 }
 
 /** Complete options of a call with these raw options. Throws `LARDER_INVALID_OPTION`. */
@@ -113,7 +121,7 @@ export function resolveCall(raw: unknown, defaults: Call): Call {
   const call = {
     ...readEntryOptions(reader, defaults),
     memory: reader.boolean('memory', true) && defaults.memory,
-    tags: reader.value('tags', 'an array of non-empty strings or a function', isTags, defaults.tags),
+    tags: reader.value('tags', TAGS_RULE, isTags, defaults.tags),
     signal: reader.signal('signal'),
     force: reader.boolean('force', false),
     schema: reader.value('schema', 'a Standard Schema', isSchema, defaults.schema),
@@ -144,7 +152,11 @@ function isBeta(value: unknown): value is number | boolean {
   return typeof value === 'boolean' || (typeof value === 'number' && value >= 0 && Number.isFinite(value))
 }
 
-function isTags(value: unknown): value is Tags<never> {
+/** Completes "Expected `tags` to be …". */
+export const TAGS_RULE = 'an array of non-empty strings or a function'
+
+/** Whether a value names tags. */
+export function isTags(value: unknown): value is Tags<never> {
   return (
     typeof value === 'function' || (Array.isArray(value) && value.every((tag) => typeof tag === 'string' && tag !== ''))
   )

@@ -1,6 +1,7 @@
 import type { Epoch, Tag } from '@larder/core'
 import type { Envelope } from './envelope.js'
 import { Item } from './fifo.js'
+import { thaw } from './freeze.js'
 import type { StandardSchema } from './schema.js'
 
 /** What an entry may be used for now. `error`: only when loading fails. */
@@ -27,6 +28,8 @@ export class Copy extends Item {
   until = -1
   /** `Epochs.changes` when its tags were last found to be valid. */
   checked = -1
+  /** How many namespaces its tags were looked at for: a child looks at more than its parent, who may have the same key. */
+  readonly depth: number
   /** The schema that it was checked by. */
   readonly schema: StandardSchema | undefined
   /** Resolved with the frozen value: what a hit hands out. `undefined` where each hit needs a value of its own. */
@@ -54,9 +57,11 @@ export class Copy extends Item {
     tags: readonly Tag[],
     value: unknown,
     revive: (() => unknown) | undefined,
+    depth: number,
     schema?: StandardSchema,
   ) {
     super()
+    this.depth = depth
     this.schema = schema
     this.promise = revive ? undefined : Promise.resolve(value)
     this.value = value
@@ -75,6 +80,6 @@ export class Copy extends Item {
   /** The value for one caller. */
   give(clone: boolean): unknown {
     if (this.revive) return this.revive()
-    return clone ? structuredClone(this.value) : this.value
+    return clone ? thaw(this.value) : this.value
   }
 }

@@ -29,6 +29,11 @@ export function isOwn(call: Call): boolean {
   return call.clone || !call.memory
 }
 
+/** Whether a copy was looked at as this call wants it to be. */
+function suits(copy: Copy, call: Call): boolean {
+  return copy.schema === call.schema && copy.depth >= call.implicit.length
+}
+
 /** The reading side of one cache: decides, for each call, whether a copy, the store or a load answers. */
 export class Engine {
   readonly parts: EngineParts
@@ -69,7 +74,7 @@ export class Engine {
   /** The copy that answers at once: fresh, its tags unchanged since they were last looked at, the feed trusted. */
   hit(key: string, call: Call): Copy | undefined {
     const copy = this.#copies?.get(key)
-    if (copy === undefined || copy.checked !== this.#epochs.changes || copy.schema !== call.schema) return undefined
+    if (copy === undefined || copy.checked !== this.#epochs.changes || !suits(copy, call)) return undefined
     const now = this.#clock.sampled()
     if (now >= copy.until || now > this.#feed.trustedUntil) return undefined
     if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
@@ -91,7 +96,7 @@ export class Engine {
 
   /** The copy of this process, if it may be used. */
   peek(key: Key, call: Call): unknown {
-    const local = this.parts.reader.local(this.key(key), call.schema)
+    const local = this.parts.reader.local(this.key(key), call)
     return local && local.freshness !== 'error' ? local.copy.give(isOwn(call)) : undefined
   }
 
@@ -105,7 +110,7 @@ export class Engine {
     for (let i = 0; i < keys.length; i++) {
       const given = keys[i] as Key
       const copy = trusted ? copies?.get(this.#isPlain(given) ? given : this.key(given)) : undefined
-      if (copy !== undefined && now < copy.until && copy.checked === changes && copy.schema === call.schema) {
+      if (copy !== undefined && now < copy.until && copy.checked === changes && suits(copy, call)) {
         values[i] = call.clone ? copy.give(true) : copy.value
         if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
         continue
@@ -161,6 +166,7 @@ export class Engine {
     found: Found | undefined,
     answered: () => void,
   ): Promise<Outcome> {
+    if (call.tags) this.parts.requireTags()
     const outcome = (await this.#answer(key, load, call, found ?? { state: 'absent' }, answered)) as Outcome
     publish({ type: 'read', cache: call.cache, state: outcome.state, layer: 'store' })
     return outcome
@@ -187,7 +193,7 @@ export class Engine {
         }
         found = await reader.found(bytes, call)
       } catch (error) {
-        found = reader.failed(key, error)
+        found = reader.failed(key, call, error)
       }
       return (await this.fetch(key, load, call, found))?.copy.give(isOwn(call))
     }
@@ -226,7 +232,7 @@ export class Engine {
 
   #local(key: string, call: Call): Found | undefined {
     if (!call.memory || call.force) return undefined
-    const local = this.parts.reader.local(key, call.schema)
+    const local = this.parts.reader.local(key, call)
     return local && { state: 'found', ...local }
   }
 

@@ -92,6 +92,11 @@ export class Fifo<T extends Item> {
   /** Puts an item in, instead of the one of this key. `size`: the bytes that it takes; a larger one than the bound is not kept. */
   set(key: string, item: T, size: number): void {
     const known = this.#items.get(key)
+    // It would drive out all others before it went itself.
+    if (size > this.#bounds.maxBytes) {
+      this.delete(key)
+      return
+    }
     if (known) this.#queue(known).remove(known)
     item.key = key
     item.size = size

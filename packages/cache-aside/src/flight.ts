@@ -8,6 +8,24 @@ export interface Outcome {
   readonly confirmed: boolean
 }
 
+/** How long one caller waits. Spans in milliseconds. */
+export interface Patience {
+  readonly signal: AbortSignal | undefined
+  /** After it he takes what is stale, if he may, and the load goes on. */
+  readonly soft: number | undefined
+  /** After it he leaves, with what is stale or with the error. */
+  readonly hard: { readonly limit: number; readonly error: () => Error } | undefined
+  /** What is stale, if it may be served at this moment. */
+  readonly stale: () => Outcome | undefined
+}
+
+/** A longer delay would fire at once. */
+const LONGEST_DELAY = 2 ** 31 - 1
+
+function after(delay: number | undefined, run: () => void): NodeJS.Timeout | undefined {
+  return delay === undefined ? undefined : setTimeout(run, Math.min(delay, LONGEST_DELAY))
+}
+
 /** A load under way in this process, shared by all who ask for its key. */
 export class Flight {
   /** The entry was heard to change since it began. */
@@ -42,23 +60,34 @@ export class Flight {
     this.changes = changes
   }
 
-  /** Keeps the load running although nobody waits for it. */
-  pin(): void {
+  /** The outcome, for one caller, who leaves as soon as his signal aborts or his patience ends; the load ends with the last one. */
+  join({ signal, soft, hard, stale }: Patience): Promise<Outcome> {
     this.#callers++
-  }
-
-  /** The outcome, for one caller; rejects with the reason of its signal as soon as that aborts. */
-  join(signal: AbortSignal | undefined): Promise<Outcome> {
-    this.#callers++
-    if (signal === undefined) return this.promise
+    if (signal === undefined && soft === undefined && hard === undefined) return this.promise
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        reject(signal.reason)
-        if (--this.#callers === 0) this.abort(signal.reason)
+      const leave = (reason: unknown): void => {
+        end()
+        reject(reason)
+        if (--this.#callers === 0) this.abort(reason)
       }
-      if (signal.aborted) return leave()
-      signal.addEventListener('abort', leave, { once: true })
-      this.promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+      const onAbort = (): void => leave(signal?.reason)
+      const onHard = (): void => {
+        const outcome = stale()
+        if (outcome) resolve(outcome)
+        leave(hard?.error())
+      }
+      const onSoft = (): void => {
+        const outcome = stale()
+        if (outcome) resolve(outcome)
+      }
+      const timers = [after(soft, onSoft), after(hard?.limit, onHard)]
+      const end = (): void => {
+        for (const timer of timers) clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      if (signal?.aborted) return onAbort()
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.promise.then(resolve, reject).finally(end)
     })
   }
 }

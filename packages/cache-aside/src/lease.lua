@@ -10,7 +10,11 @@ local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then value = false end
 if value then
   local head = string.sub(value, 1, 2)
-  if head == 'L1' or head == 'W1' then return { 0, false, math.max(redis.call('PTTL', KEYS[1]), 1) } end
+  if head == 'L1' or head == 'W1' then
+    -- One that does not end by itself is foreign: nobody would ever end the wait for it.
+    local left = redis.call('PTTL', KEYS[1])
+    if left >= 0 then return { 0, false, math.max(left, 1) } end
+  end
   if head == 'E1' and #value >= 60 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

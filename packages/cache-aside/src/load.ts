@@ -2,7 +2,7 @@ import { type Duration, encodeTag, invalidOption, type Namespace, parseDuration 
 import type { Call, Tags } from './call-options.js'
 import type { Copy } from './copy.js'
 import { Envelope } from './envelope.js'
-import { LoadTimeoutError, ValueTooLargeError } from './errors.js'
+import { ValueTooLargeError } from './errors.js'
 import { encodePayload, type PayloadOptions } from './payload.js'
 import { conform, type Reader } from './reader.js'
 
@@ -60,32 +60,15 @@ export class LoadResult {
   }
 }
 
-/** Runs a loader, for `hardTimeout` milliseconds at most; what it brings later goes nowhere. */
-export async function callLoader(
-  key: string,
-  load: Load<unknown>,
-  result: LoadResult,
-  call: Call,
-  abort: (reason: Error) => void,
-): Promise<unknown> {
-  const loading = (async () => load(result.context))()
-  const { signal } = result.context
+/** Runs a loader until its signal aborts; what it brings later goes nowhere. */
+export async function callLoader(load: Load<unknown>, { context }: LoadResult): Promise<unknown> {
+  const { signal } = context
+  signal.throwIfAborted()
+  const loading = (async () => load(context))()
   return new Promise((resolve, reject) => {
-    const { hardTimeout } = call
-    const timer =
-      hardTimeout === undefined
-        ? undefined
-        : setTimeout(() => {
-            const error = new LoadTimeoutError(key, hardTimeout)
-            reject(error)
-            abort(error)
-          }, hardTimeout)
     const onAbort = (): void => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    loading.then(resolve, reject).finally(() => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-    })
+    loading.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
 
@@ -133,7 +116,7 @@ export async function draft(
     ...payload,
   })
   const tags = stored.length > 0 ? [...new Set([...call.implicit, ...stored])] : call.implicit
-  const plain = options.reader.revive(envelope, tags)
+  const plain = options.reader.revive(envelope, tags, call)
   const copy = call.schema ? await conform(plain, envelope, call.schema) : plain
   const tooLarge = payload.size > options.maxValueBytes
   if (strict && tooLarge) throw new ValueTooLargeError(key, payload.size, options.maxValueBytes)
@@ -145,5 +128,9 @@ export async function draft(
 }
 
 function tagsOf(tags: Tags<never> | undefined, value: unknown): readonly string[] {
-  return typeof tags === 'function' ? tags(value as never) : (tags ?? [])
+  if (typeof tags !== 'function') return tags ?? []
+  const told: unknown = tags(value as never)
+  // A string would do as a list of its letters.
+  if (!Array.isArray(told)) throw invalidOption('tags', 'a function that returns an array of strings', told)
+  return told
 }

@@ -1,7 +1,9 @@
 import { type Epoch, encodeTag, type Namespace } from '@larder/core'
 import type { Call } from './call-options.js'
+import { publish } from './channel.js'
 import type { Copy, Freshness, State } from './copy.js'
-import { Flight, type Outcome } from './flight.js'
+import { LoadTimeoutError } from './errors.js'
+import { Flight, type Outcome, type Patience } from './flight.js'
 import { Lease, type LeaseOptions } from './lease.js'
 import { callLoader, type Draft, type DraftOptions, draft, type Load, LoadResult } from './load.js'
 import type { Found, Reader } from './reader.js'
@@ -37,14 +39,10 @@ export class Loads {
   readonly waits: Waits = new Waits()
   readonly #flights = new Map<string, Flight>()
   readonly #options: LoadsOptions
+  #closed: Error | undefined
 
   constructor(options: LoadsOptions) {
     this.#options = options
-  }
-
-  /** Whether a load of this key is under way in this process. */
-  has(key: string): boolean {
-    return this.#flights.has(key)
   }
 
   /**
@@ -58,24 +56,35 @@ export class Loads {
     start: Start,
     answered?: () => void,
   ): Promise<Outcome | undefined> {
+    if (this.#closed) throw this.#closed
     const flight = this.#flights.get(key)
-    if (flight === undefined) return this.#take(key, load, call, start, { answered }).join(call.signal)
+    const patience = this.#patience(key, call, start)
+    if (flight === undefined || flight.signal.aborted) {
+      return this.#take(key, load, call, start, { answered }).join(patience)
+    }
     answered?.()
     if (call.force) {
-      await flight.join(call.signal).catch(() => {})
+      const error: unknown = await flight.join(patience).then(
+        () => undefined,
+        (reason) => reason,
+      )
       call.signal?.throwIfAborted()
+      if (error instanceof LoadTimeoutError) throw error
       return undefined
     }
     const late = this.#isLate(flight)
-    const outcome = await flight.join(call.signal)
+    const outcome = await flight.join(patience)
     if (!late || outcome.confirmed) return { ...outcome, state: outcome.state === 'stale' ? 'stale' : 'coalesced' }
     return outcome.state === 'stale' && start.copy ? { copy: start.copy, state: 'stale', confirmed: false } : undefined
   }
 
   /** Loads in the background; whoever has the lease elsewhere does it instead. */
   refresh(key: string, load: Load<unknown>, call: Call, copy: Copy): void {
-    if (!this.#flights.has(key))
-      this.#take(key, load, { ...call, signal: undefined }, { copy }, { background: true }).pin()
+    if (this.#flights.has(key) || this.#closed) return
+    const patience = { ...this.#patience(key, call, { copy }), signal: undefined, soft: undefined }
+    this.#take(key, load, call, { copy }, { background: true })
+      .join(patience)
+      .catch(() => {})
   }
 
   /** Later callers do not join the load under way. */
@@ -100,8 +109,9 @@ export class Loads {
     this.waits.wakeAll()
   }
 
-  /** Ends all loads under way; their callers get the reason. */
+  /** Ends all loads under way; their callers get the reason, and later ones. */
   close(reason: Error): void {
+    this.#closed = reason
     for (const flight of this.#flights.values()) flight.abort(reason)
   }
 
@@ -116,7 +126,7 @@ export class Loads {
     const { epochs, clock } = this.#options.namespace
     const flight = new Flight(epochs.changes, clock.now(), async (self) => {
       try {
-        return await this.#softly(this.#obtain(key, load, call, start, self, manner), call, start)
+        return await this.#obtain(key, load, call, start, self, manner)
       } finally {
         this.#leave(key, self)
       }
@@ -129,14 +139,22 @@ export class Loads {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
 
-  /** After the soft timeout callers get what is stale; the load goes on. */
-  #softly(loading: Promise<Outcome>, call: Call, { copy }: Start): Promise<Outcome> {
-    const { softTimeout } = call
-    if (softTimeout === undefined || copy === undefined || call.force) return loading
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => resolve({ copy, state: 'stale', confirmed: false }), softTimeout)
-      loading.then(resolve, reject).finally(() => clearTimeout(timer))
-    })
+  /** How long a caller waits for a load, his own or another's. */
+  #patience(key: string, call: Call, { copy }: Start): Patience {
+    const { hardTimeout: limit } = call
+    return {
+      signal: call.signal,
+      soft: call.softTimeout,
+      hard: limit === undefined ? undefined : { limit, error: () => new LoadTimeoutError(key, limit) },
+      stale: () => this.#stale(copy, call),
+    }
+  }
+
+  /** What is served instead of a load that failed, or takes too long. */
+  #stale(old: Copy | undefined, call: Call): Outcome | undefined {
+    if (old === undefined || call.force) return undefined
+    if (this.#options.namespace.now() >= Math.max(old.staleUntil, old.errorUntil)) return undefined
+    return { copy: old, state: 'stale', confirmed: false }
   }
 
   /** The right to load, or what somebody else loaded. */
@@ -236,13 +254,18 @@ export class Loads {
     let made: Draft
     lease?.renew()
     try {
-      const value = await callLoader(key, load, result, call, (reason) => flight.abort(reason))
+      const value = await callLoader(load, result).catch((error: unknown) => {
+        publish({ type: 'load', cache: call.cache, milliseconds: namespace.clock.now() - began, failed: true })
+        throw error
+      })
       const loadMs = namespace.clock.now() - began
+      publish({ type: 'load', cache: call.cache, milliseconds: loadMs, failed: false })
       made = await draft(key, { value, result, epoch, loadMs }, call, this.#options)
     } catch (error) {
       lease?.release()
-      if (old === undefined || call.force || namespace.now() >= Math.max(old.staleUntil, old.errorUntil)) throw error
-      return { copy: old, state: 'stale', confirmed: false }
+      const stale = this.#stale(old, call)
+      if (stale) return stale
+      throw error
     }
     if (lease && made.bytes) return this.#fill(key, call, flight, lease, made.copy, made.bytes, made.life)
     lease?.release()

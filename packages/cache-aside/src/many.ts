@@ -9,6 +9,7 @@ export type LoadMany<T> = (keys: Key[], context: Pick<LoadContext, 'signal'>) =>
 
 interface Granted {
   readonly key: Key
+  readonly index: number
   readonly signal: AbortSignal
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
@@ -34,23 +35,23 @@ class Batch {
     if (--this.#unanswered === 0) this.#flush()
   }
 
-  load(key: Key, signal: AbortSignal): Promise<unknown> {
+  load(key: Key, index: number, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#granted.push({ key, signal, resolve, reject })
+      this.#granted.push({ key, index, signal, resolve, reject })
       if (this.#unanswered <= 0 && this.#granted.length === 1) queueMicrotask(() => this.#flush())
     })
   }
 
   #flush(): void {
-    const granted = this.#granted
+    // The nodes of a Cluster answer in any order; the loader is asked in that of the keys.
+    const granted = this.#granted.sort((a, b) => a.index - b.index)
     this.#granted = []
     if (granted.length > 0) void this.#run(granted)
   }
 
   async #run(granted: readonly Granted[]): Promise<void> {
     try {
-      const signal =
-        granted.length === 1 ? (granted[0] as Granted).signal : AbortSignal.any(granted.map((one) => one.signal))
+      const signal = granted.length === 1 ? (granted[0] as Granted).signal : all(granted.map((one) => one.signal))
       const values = await this.#load(
         granted.map(({ key }) => key),
         { signal },
@@ -63,6 +64,20 @@ class Batch {
       for (const { reject } of granted) reject(error)
     }
   }
+}
+
+/** Aborts when all of them have: as long as somebody waits for one of its keys, a batch goes on. */
+function all(signals: readonly AbortSignal[]): AbortSignal {
+  const controller = new AbortController()
+  let left = signals.length
+  for (const signal of signals) {
+    const onAbort = (): void => {
+      if (--left === 0) controller.abort(signal.reason)
+    }
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  }
+  return controller.signal
 }
 
 /** The values of many keys, in their order; `undefined` where there is none and nothing loads it. */
@@ -100,7 +115,7 @@ export async function getMany(
       }
       const key = keys[positions[0] as number] as Key
       const loadOne = ({ signal }: LoadContext): Promise<unknown> => {
-        const loading = batch.load(key, signal)
+        const loading = batch.load(key, index, signal)
         answered()
         return loading
       }

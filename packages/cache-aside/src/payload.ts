@@ -24,11 +24,13 @@ export interface PayloadOptions {
  *
  * @throws `LARDER_CACHE_NOT_SERIALIZABLE`
  */
-export function encodePayload(key: string, value: unknown, { codec, compressAbove }: PayloadOptions): Payload {
+export function encodePayload(key: string, value: unknown, options: PayloadOptions): Payload {
+  const { codec, compressAbove, maxValueBytes } = options
   if (value === undefined) return { kind: 'undefined', compressed: false, payload: Buffer.alloc(0), size: 0 }
   const kind = Buffer.isBuffer(value) ? 'buffer' : value instanceof Uint8Array ? 'bytes' : 'codec'
   const bytes = kind === 'codec' ? encode(key, value, codec) : Buffer.from(value as Uint8Array)
-  const compressed = bytes.length > compressAbove
+  // What is too large to be stored is not worth the time, nor would it be unpacked.
+  const compressed = bytes.length > compressAbove && bytes.length <= maxValueBytes
   return { kind, compressed, payload: compressed ? gzipSync(bytes) : bytes, size: bytes.length }
 }
 

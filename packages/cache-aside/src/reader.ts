@@ -41,9 +41,9 @@ export class Reader {
   }
 
   /** A copy of this process that may be used; `undefined` when the store must be asked. */
-  local(key: string, schema?: StandardSchema): { copy: Copy; freshness: Exclude<Freshness, 'expired'> } | undefined {
+  local(key: string, call: Call): { copy: Copy; freshness: Exclude<Freshness, 'expired'> } | undefined {
     const copy = this.#options.memory?.copies.get(key)
-    if (copy === undefined || copy.schema !== schema) return undefined
+    if (copy === undefined || copy.schema !== call.schema || copy.depth < call.implicit.length) return undefined
     const { clock, epochs, feed } = this.#namespace
     const now = clock.now()
     if (now > feed.trustedUntil || copy.connection !== feed.connection || now > copy.keptUntil) return undefined
@@ -67,7 +67,7 @@ export class Reader {
       if (found.state === 'found') this.keep(key, found.copy, call, mark, connection)
       return found
     } catch (error) {
-      return this.failed(key, error)
+      return this.failed(key, call, error)
     } finally {
       this.fence.end()
     }
@@ -96,9 +96,9 @@ export class Reader {
   }
 
   /** What is to be used when the store did not answer. A key of another type than string holds nothing of ours. */
-  failed(key: string, error: unknown): Found {
+  failed(key: string, call: Call, error: unknown): Found {
     if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return ABSENT
-    return this.#unavailable(key)
+    return this.#unavailable(key, call)
   }
 
   /** What the store has of many keys, each as by {@link read}. */
@@ -116,7 +116,7 @@ export class Reader {
       }
       return found
     } catch {
-      return keys.map((key) => this.#unavailable(key))
+      return keys.map((key) => this.#unavailable(key, call))
     } finally {
       this.fence.end()
     }
@@ -129,7 +129,7 @@ export class Reader {
     if (slot.state !== 'entry') return ABSENT
     const tags = union(call.implicit, slot.envelope.tags)
     const verdict = this.#namespace.epochs.verdict(tags, slot.envelope.epoch)
-    return verdict === 'unknown' || call.schema ? undefined : this.#weigh(slot.envelope, tags, verdict)
+    return verdict === 'unknown' || call.schema ? undefined : this.#weigh(slot.envelope, tags, verdict, call)
   }
 
   /** What these bytes of the store are worth. Rejects when their tags cannot be read. */
@@ -138,7 +138,7 @@ export class Reader {
     if (slot.state !== 'entry') return this.judge(bytes, call) ?? ABSENT
     const { envelope } = slot
     const tags = union(call.implicit, envelope.tags)
-    const found = this.#weigh(envelope, tags, await this.#namespace.epochs.check(tags, envelope.epoch))
+    const found = this.#weigh(envelope, tags, await this.#namespace.epochs.check(tags, envelope.epoch), call)
     if (found.state !== 'found' || call.schema === undefined) return found
     const copy = await conform(found.copy, envelope, call.schema)
     return copy ? { ...found, copy } : { state: 'absent', refuse: envelope.id }
@@ -158,30 +158,33 @@ export class Reader {
   }
 
   /** The copy of a value, as every hit will give it. Throws for bytes that the codec did not make. */
-  revive(envelope: Envelope, tags: readonly Tag[]): Copy {
+  revive(envelope: Envelope, tags: readonly Tag[], { implicit }: Call): Copy {
     const value = decodePayload(envelope, this.#options)
     const plain = envelope.kind === 'undefined' || (envelope.kind === 'codec' && this.#options.codec.freezable)
     const frozen = plain && deepFreeze(value)
-    return new Copy(envelope, tags, value, frozen ? undefined : () => decodePayload(envelope, this.#options))
+    const revive = frozen ? undefined : (): unknown => decodePayload(envelope, this.#options)
+    return new Copy(envelope, tags, value, revive, implicit.length)
   }
 
-  #weigh(envelope: Envelope, tags: readonly Tag[], verdict: Exclude<Verdict, 'unknown'>): Found {
+  #weigh(envelope: Envelope, tags: readonly Tag[], verdict: Exclude<Verdict, 'unknown'>, call: Call): Found {
     const refused: Found = { state: 'absent', refuse: envelope.id }
     if (verdict === 'invalid' || envelope.codec !== this.#options.codec.id) return refused
     const freshness = freshnessOf(envelope, this.#namespace.now(), verdict === 'stale')
     if (freshness === 'expired') return refused
     try {
-      return { state: 'found', copy: this.revive(envelope, tags), freshness }
+      return { state: 'found', copy: this.revive(envelope, tags, call), freshness }
     } catch {
       return refused
     }
   }
 
-  #unavailable(key: string): Found {
+  #unavailable(key: string, call: Call): Found {
     const copy = this.#options.memory?.copies.peek(key)
     const { epochs } = this.#namespace
     const usable =
       copy !== undefined &&
+      copy.depth >= call.implicit.length &&
+      copy.schema === call.schema &&
       this.#namespace.now() < copy.errorUntil &&
       copy.errorUntil > copy.freshUntil &&
       epochs.lastVerdict(copy.tags, copy.epoch) !== 'invalid'
@@ -197,7 +200,7 @@ export async function conform(copy: Copy, envelope: Envelope, schema: StandardSc
     const { value } = result
     const same = value === copy.value
     const revive = same ? copy.revive : deepFreeze(value) ? undefined : () => structuredClone(value)
-    return new Copy(envelope, copy.tags, value, revive, schema)
+    return new Copy(envelope, copy.tags, value, revive, copy.depth, schema)
   } catch {
     return undefined
   }

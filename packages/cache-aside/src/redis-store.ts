@@ -109,7 +109,8 @@ export class RedisStore implements Store {
     await this.#namespace.outbox?.run({
       id: `pattern ${pattern}`,
       apply: async () => {
-        const match = `${this.#namespace.name}:v:{${escapePattern(pattern)}}`
+        // To Redis `?` is one byte: it finds too much, of which `matches` keeps what is right.
+        const match = `${this.#namespace.name}:v:{${escapePattern(pattern.replaceAll('?', '*'))}}`
         for (const node of masters(this.#gate.client)) {
           let cursor = '0'
           do {

@@ -1,5 +1,5 @@
 import { invalidOption, type KeyPart, OptionReader } from '@larder/core'
-import { type Call, type EntryOptions, readEntryOptions, type Tags } from './call-options.js'
+import { type Call, type EntryOptions, isTags, readEntryOptions, TAGS_RULE, type Tags } from './call-options.js'
 import type { Engine } from './engine.js'
 import { getMany } from './many.js'
 import { isSchema, type StandardSchema } from './schema.js'
@@ -51,8 +51,7 @@ export function wrap<Args extends unknown[], T>(
   const keyOf = reader.function<(...args: Args) => KeyPart | readonly KeyPart[], undefined>('key', undefined)
   const loadMany = reader.function<(args: Args[]) => T[] | Promise<T[]>, undefined>('loadMany', undefined)
   const version = reader.namespace('version', undefined)
-  const { tags } = options
-  reader.raw('tags')
+  const tags = reader.value('tags', TAGS_RULE, isTags, undefined) as typeof options.tags
   reader.done()
   const base = version === undefined ? name : `${name}@${version}`
   const plain: Call = { ...entry, tags: typeof tags === 'function' ? undefined : (tags as Tags<never> | undefined) }
