@@ -10,25 +10,26 @@ export interface TimeSource {
 
 const REAL: TimeSource = { monotonic: () => performance.now(), wall: () => Date.now() }
 
-/** Hits of one turn of the event loop that share a reading of the clock, at most. */
-const HITS_PER_READING = 16
-/** Only hits that come this close after each other share one, in milliseconds. */
-const CLOSE = 1
+/** Hits of one turn of the event loop between two readings of the clock. */
+const HITS_PER_READING = 8
+/** Milliseconds by which the clocks differ without meaning anything: the wall clock counts in whole ones. */
+const GRAIN = 2
 
 /**
- * The time that a process trusts its copies by, in milliseconds since an arbitrary start. It advances by whichever of the
- * monotonic and the wall clock went further: never back, also not when the wall clock is set; and also while the machine sleeps.
+ * The time that a process trusts its copies by, in milliseconds since an arbitrary start: that of the monotonic clock, and on top of
+ * it whatever the wall clock went further. Never back, also not when the wall clock is set; and also while the machine sleeps.
  *
- * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hits of a turn of the event
- * loop, then, as long as they follow each other closely, at fewer and fewer, down to every sixteenth.
+ * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hit of a turn of the event
+ * loop and then at every eighth.
  */
 export class Clock {
   readonly #source: TimeSource
+  /** What the clocks said when they were last found apart. */
   #monotonic: number
   #wall: number
+  #slept: number
   #now = 0
   #left = 0
-  #shared = 0
   #armed = false
   readonly #endTurn = () => {
     this.#armed = false
@@ -39,43 +40,32 @@ export class Clock {
     this.#source = source
     this.#monotonic = source.monotonic()
     this.#wall = source.wall()
+    this.#slept = -this.#monotonic
   }
 
   /** Reads the time. */
   now(): number {
     const monotonic = this.#source.monotonic()
     const wall = this.#source.wall()
-    const step = Math.max(monotonic - this.#monotonic, wall - this.#wall)
-    if (step > 0) this.#now += step
-    this.#monotonic = monotonic
-    this.#wall = wall
+    // Compared since then and not since the last reading, else each new millisecond of the wall clock would count as a leap.
+    const apart = wall - this.#wall - (monotonic - this.#monotonic)
+    if (apart > GRAIN || apart < -GRAIN) {
+      if (apart > 0) this.#slept += apart
+      this.#monotonic = monotonic
+      this.#wall = wall
+    }
+    this.#now = monotonic + this.#slept
     return this.#now
   }
 
-  /**
-   * The time, or for calls within one turn of the event loop a recent one. Work between two hits is noticed at the second one,
-   * unless a row of close hits came before it: then within the next fifteen.
-   */
+  /** The time as of this turn of the event loop, read anew at every eighth call within the turn. */
   sampled(): number {
-    return this.#left-- > 0 ? this.#now : this.#sample()
-  }
-
-  #sample(): number {
+    if (this.#left-- > 0) return this.#now
+    this.#left = HITS_PER_READING - 1
     if (!this.#armed) {
       this.#armed = true
-      this.#left = 0
-      this.#shared = 0
       setImmediate(this.#endTurn)
-      return this.now()
     }
-    // Within a turn the machine does not sleep unnoticed for long: the next one reads both clocks.
-    const monotonic = this.#source.monotonic()
-    const step = monotonic - this.#monotonic
-    this.#shared = step < CLOSE ? Math.min(2 * this.#shared + 1, HITS_PER_READING - 1) : 0
-    this.#left = this.#shared
-    this.#monotonic = monotonic
-    this.#wall += step
-    this.#now += step
-    return this.#now
+    return this.now()
   }
 }
