@@ -7,7 +7,7 @@ import type { Outcome } from './flight.js'
 import type { DraftOptions, Load } from './load.js'
 import type { Loads, Start } from './loads.js'
 import type { Memory } from './memory.js'
-import { type Found, NOT_FRESH, type Reader } from './reader.js'
+import { type Found, type FreshValue, isStraight, NOT_FRESH, type Reader } from './reader.js'
 import type { Store } from './store.js'
 
 /** What one registration is made of; its child namespaces share it. */
@@ -123,21 +123,22 @@ export class Engine {
   }
 
   /** What this process or the store has of many keys. */
-  async readMany(keys: readonly string[], call: Call): Promise<Found[]> {
-    const found: Found[] = keys.map((key) => this.#local(key, call) ?? { state: 'absent' })
-    const asked = keys.filter((_, i) => found[i]?.state === 'absent')
-    if (asked.length === 0) return found
-    const read = await this.parts.reader.readMany(asked, call)
+  async readMany(keys: readonly string[], call: Call): Promise<(Found | FreshValue)[]> {
+    const { reader } = this.parts
+    if (!call.memory || call.force) return reader.readMany(keys, call)
+    const local = keys.map((key) => this.#local(key, call))
+    const asked = keys.filter((_, i) => local[i] === undefined)
+    const read = asked.length > 0 ? await reader.readMany(asked, call) : []
     let next = 0
-    return found.map((one) => (one.state === 'absent' ? (read[next++] as Found) : one))
+    return local.map((one) => one ?? (read[next++] as Found | FreshValue))
   }
 
-  /** The copy that answers without a load under way, and the event of it. */
-  usable(found: Found | undefined, call: Call): Copy | undefined {
-    if (found === undefined || found.state === 'absent' || call.force) return undefined
-    const fresh = found.state === 'found' && found.freshness === 'fresh'
-    if (!fresh) return undefined
-    publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'store' })
+  /** The copy that answers `getMany` at once, and the event of it. `loads`: what is stale is to be loaded anew. */
+  usable(found: Found, call: Call, loads: boolean): Copy | undefined {
+    if (found.state === 'absent' || call.force) return undefined
+    const freshness = found.state === 'found' ? found.freshness : 'stale'
+    if (freshness === 'error' || (freshness === 'stale' && loads) || found.copy === undefined) return undefined
+    publish({ type: 'read', cache: call.cache, state: freshness === 'fresh' ? 'hit' : 'stale', layer: 'store' })
     return found.copy
   }
 
@@ -159,17 +160,16 @@ export class Engine {
   }
 
   /** Loads what was found to be missing. */
-  async load(
-    key: string,
-    load: Load<unknown>,
-    call: Call,
-    found: Found | undefined,
-    answered: () => void,
-  ): Promise<Outcome> {
+  async load(key: string, load: Load<unknown>, call: Call, found: Found, answered: () => void): Promise<Outcome> {
     if (call.tags) this.parts.requireTags()
-    const outcome = (await this.#answer(key, load, call, found ?? { state: 'absent' }, answered)) as Outcome
+    const outcome = (await this.#answer(key, load, call, found, answered)) as Outcome
     publish({ type: 'read', cache: call.cache, state: outcome.state, layer: 'store' })
     return outcome
+  }
+
+  /** The event of a hit in the store. */
+  tellHit(call: Call): void {
+    if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'store' })
   }
 
   /** An entry that this process is about to change, or has changed: no copy of it is served, no load under way is joined. */
@@ -180,15 +180,15 @@ export class Engine {
   /** The value that a call gets. */
   async give(key: string, load: Load<unknown> | undefined, call: Call): Promise<unknown> {
     // An entry that is kept nowhere takes the straight way.
-    if (!call.memory && !call.force && call.schema === undefined && call.eager === 0 && call.signal === undefined) {
+    if (isStraight(call) && call.signal === undefined) {
       if (call.tags) this.parts.requireTags()
       const { reader } = this.parts
       let found: Found
       try {
         const bytes = await this.parts.store.read(key)
-        const value = reader.value(bytes, call)
+        const value = reader.value(bytes, call, this.#namespace.now())
         if (value !== NOT_FRESH) {
-          if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'store' })
+          this.tellHit(call)
           return value
         }
         found = await reader.found(bytes, call)

@@ -55,6 +55,9 @@ const KIND_NAMES: readonly (PayloadKind | undefined)[] = [0, 2, 4, 6].reduce<(Pa
 /** An entry as it is stored, read in place. */
 export class Envelope implements EnvelopeFields {
   readonly bytes: Buffer
+  /** Where the payload begins. */
+  readonly start: number
+  readonly #codecEnd: number
 
   /** Makes the bytes of an entry, with an id that no other has. */
   static of(fields: EnvelopeFields): Envelope {
@@ -82,6 +85,15 @@ export class Envelope implements EnvelopeFields {
   /** @internal Use {@link of} or {@link decodeSlot}: nothing is checked here. */
   constructor(bytes: Buffer) {
     this.bytes = bytes
+    this.#codecEnd = HEADER_BYTES + (bytes[3] as number)
+    this.start = this.#codecEnd + bytes.readUInt32BE(56)
+  }
+
+  /** Whether it was made by the codec of this id. */
+  isOf(codec: string): boolean {
+    if (this.bytes[3] !== codec.length) return false
+    for (let i = 0; i < codec.length; i++) if (this.bytes[HEADER_BYTES + i] !== codec.charCodeAt(i)) return false
+    return true
   }
 
   get id(): Buffer {
@@ -124,21 +136,19 @@ export class Envelope implements EnvelopeFields {
     return this.bytes.toString('latin1', HEADER_BYTES, this.#codecEnd)
   }
 
+  /** Its tags; those that are no list of strings are none. */
   get tags(): readonly Tag[] {
-    return this.start === this.#codecEnd ? NO_TAGS : (decodeTags(this.bytes, this.#codecEnd, this.start) ?? NO_TAGS)
+    const { tagText } = this
+    return tagText === '' ? NO_TAGS : (decodeTags(tagText) ?? NO_TAGS)
+  }
+
+  /** Its tags as they are stored: empty, or JSON. */
+  get tagText(): string {
+    return this.start === this.#codecEnd ? '' : this.bytes.toString('utf8', this.#codecEnd, this.start)
   }
 
   get payload(): Buffer {
     return this.bytes.subarray(this.start)
-  }
-
-  /** Where the payload begins. */
-  get start(): number {
-    return this.#codecEnd + this.bytes.readUInt32BE(56)
-  }
-
-  get #codecEnd(): number {
-    return HEADER_BYTES + (this.bytes[3] as number)
   }
 }
 
@@ -164,24 +174,26 @@ export function decodeSlot(bytes: Buffer | null): Slot {
   const magic = bytes.length > 1 ? bytes.readUInt16BE(0) : 0
   if (magic === LOADING || magic === WRITING) return PLACEHOLDER
   const envelope = asEntry(bytes)
-  return envelope ? { state: 'entry', envelope } : { state: 'foreign', id: bytes.subarray(4, 12) }
+  const whole = envelope && isDated(envelope) && (envelope.tagText === '' || decodeTags(envelope.tagText))
+  return whole ? { state: 'entry', envelope } : { state: 'foreign', id: bytes.subarray(4, 12) }
 }
 
-/** The entry that these bytes are; `undefined` when they are none. */
+/** NaN dates compare false with everything: such an entry would be neither fresh nor expired. */
+function isDated({ freshUntil, staleUntil, errorUntil, created, epoch }: Envelope): boolean {
+  return Number.isFinite(freshUntil + staleUntil + errorUntil + created + epoch)
+}
+
+/** The entry that these bytes are, its dates and tags not looked at; `undefined` when they are none. */
 export function asEntry(bytes: Buffer): Envelope | undefined {
   if (bytes.length < HEADER_BYTES || bytes.readUInt16BE(0) !== ENTRY) return undefined
   const envelope = new Envelope(bytes)
-  const { start, freshUntil, staleUntil, errorUntil, created, epoch } = envelope
-  // NaN dates compare false with everything: such an entry would be neither fresh nor expired.
-  const dated = Number.isFinite(freshUntil + staleUntil + errorUntil + created + epoch)
-  if (!dated || start > bytes.length || envelope.kind === undefined) return undefined
-  const codecEnd = HEADER_BYTES + (bytes[3] as number)
-  return start === codecEnd || decodeTags(bytes, codecEnd, start) ? envelope : undefined
+  return envelope.start <= bytes.length && envelope.kind !== undefined ? envelope : undefined
 }
 
-function decodeTags(bytes: Buffer, start: number, end: number): readonly Tag[] | undefined {
+/** The tags of a stored list; `undefined` when it is none. */
+export function decodeTags(text: string): readonly Tag[] | undefined {
   try {
-    const tags: unknown = JSON.parse(bytes.toString('utf8', start, end))
+    const tags: unknown = JSON.parse(text)
     return Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') ? (tags as Tag[]) : undefined
   } catch {
     return undefined

@@ -3,6 +3,7 @@ import type { Call } from './call-options.js'
 import { type Engine, isOwn } from './engine.js'
 import { LoadManyError } from './errors.js'
 import type { LoadContext } from './load.js'
+import type { Found, FreshValue } from './reader.js'
 
 /** Loads the values of these keys, in their order. */
 export type LoadMany<T> = (keys: Key[], context: Pick<LoadContext, 'signal'>) => T[] | Promise<T[]>
@@ -100,7 +101,15 @@ export async function getMany(
   const wanted: { name: string; positions: number[]; index: number }[] = []
   names.forEach((name, index) => {
     const positions = missing.get(name) as number[]
-    const copy = engine.usable(found[index], call)
+    const one = found[index] as Found | FreshValue
+    if (one.state === 'value') {
+      engine.tellHit(call)
+      positions.forEach((i, n) => {
+        values[i] = n === 0 ? one.value : structuredClone(one.value)
+      })
+      return
+    }
+    const copy = engine.usable(one, call, load !== undefined)
     if (copy) for (const i of positions) values[i] = copy.give(isOwn(call))
     else if (load) wanted.push({ name, positions, index })
   })
@@ -120,7 +129,7 @@ export async function getMany(
         return loading
       }
       try {
-        const { copy } = await engine.load(name, loadOne, callOf(key), found[index], answered)
+        const { copy } = await engine.load(name, loadOne, callOf(key), found[index] as Found, answered)
         for (const i of positions) values[i] = copy.give(isOwn(call))
       } finally {
         answered()

@@ -1,7 +1,7 @@
 import { Fence, type Namespace, type Tag, type Verdict } from '@larder/core'
 import type { Call } from './call-options.js'
 import { Copy, type Freshness, freshnessOf } from './copy.js'
-import { asEntry, decodeSlot, type Envelope } from './envelope.js'
+import { asEntry, decodeSlot, decodeTags, type Envelope } from './envelope.js'
 import { deepFreeze } from './freeze.js'
 import type { Memory } from './memory.js'
 import { decodePayload, type PayloadOptions } from './payload.js'
@@ -15,6 +15,20 @@ export type Found =
   | { readonly state: 'absent'; readonly refuse?: Buffer | undefined }
   /** Redis could not be asked. `copy`: the last one that was known, if `staleIfError` allows it. */
   | { readonly state: 'unavailable'; readonly copy: Copy | undefined }
+
+/** The value of a fresh entry that is kept nowhere: the caller's own. */
+export interface FreshValue {
+  readonly state: 'value'
+  readonly value: unknown
+}
+
+/** Lists of tags kept at most, for each namespace. */
+const MAX_LISTS = 1_000
+
+/** Whether {@link Reader.value} answers this call where the entry is fresh. */
+export function isStraight(call: Call): boolean {
+  return !call.memory && !call.force && call.schema === undefined && call.eager === 0
+}
 
 /** See {@link Reader.value}. */
 export const NOT_FRESH: unique symbol = Symbol('not fresh')
@@ -34,6 +48,7 @@ export class Reader {
   readonly fence: Fence = new Fence()
   readonly #options: ReaderOptions
   readonly #namespace: Namespace
+  readonly #tagLists = new WeakMap<readonly Tag[], Map<string, readonly Tag[]>>()
 
   constructor(options: ReaderOptions) {
     this.#options = options
@@ -77,12 +92,14 @@ export class Reader {
    * The value of a fresh entry, as it comes from the store; {@link NOT_FRESH} for anything that wants a closer look. The way of a hit
    * that is kept nowhere: nothing but the value is made, and it is the caller's own.
    */
-  value(bytes: Buffer | null, call: Call): unknown {
+  value(bytes: Buffer | null, call: Call, now: number): unknown {
     const envelope = bytes === null ? undefined : asEntry(bytes)
-    if (envelope === undefined || envelope.codec !== this.#options.codec.id) return NOT_FRESH
-    const tags = union(call.implicit, envelope.tags)
-    if (this.#namespace.epochs.verdict(tags, envelope.epoch) !== 'fresh') return NOT_FRESH
-    if (this.#namespace.now() >= envelope.freshUntil) return NOT_FRESH
+    // Written so that a date which is no number is not fresh.
+    if (envelope === undefined || !(now < envelope.freshUntil)) return NOT_FRESH
+    const { epoch } = envelope
+    if (!(epoch > 0) || !envelope.isOf(this.#options.codec.id)) return NOT_FRESH
+    const tags = this.#tagsOf(envelope, call.implicit)
+    if (tags === undefined || this.#namespace.epochs.verdict(tags, epoch) !== 'fresh') return NOT_FRESH
     try {
       return decodePayload(envelope, this.#options)
     } catch {
@@ -101,15 +118,22 @@ export class Reader {
     return this.#unavailable(key, call)
   }
 
-  /** What the store has of many keys, each as by {@link read}. */
-  async readMany(keys: readonly string[], call: Call): Promise<Found[]> {
+  /** What the store has of many keys, each as by {@link read}; where nothing is kept, the values of fresh entries. */
+  async readMany(keys: readonly string[], call: Call): Promise<(Found | FreshValue)[]> {
     const mark = this.fence.begin()
     const { connection } = this.#namespace.feed
     try {
       const slots = await this.#options.store.readMany(keys)
-      const found: Found[] = new Array(keys.length)
+      const found: (Found | FreshValue)[] = new Array(keys.length)
+      const straight = isStraight(call)
+      const now = this.#namespace.now()
       for (let i = 0; i < keys.length; i++) {
         const bytes = slots[i] as Buffer | null
+        const value = straight ? this.value(bytes, call, now) : NOT_FRESH
+        if (value !== NOT_FRESH) {
+          found[i] = { state: 'value', value }
+          continue
+        }
         const one = (bytes === null ? ABSENT : this.judge(bytes, call)) ?? (await this.examine(bytes as Buffer, call))
         if (one.state === 'found') this.keep(keys[i] as string, one.copy, call, mark, connection)
         found[i] = one
@@ -127,7 +151,7 @@ export class Reader {
     const slot = decodeSlot(bytes)
     if (slot.state === 'foreign') return { state: 'absent', refuse: slot.id }
     if (slot.state !== 'entry') return ABSENT
-    const tags = union(call.implicit, slot.envelope.tags)
+    const tags = this.#tagsOf(slot.envelope, call.implicit) as readonly Tag[]
     const verdict = this.#namespace.epochs.verdict(tags, slot.envelope.epoch)
     return verdict === 'unknown' || call.schema ? undefined : this.#weigh(slot.envelope, tags, verdict, call)
   }
@@ -137,7 +161,7 @@ export class Reader {
     const slot = decodeSlot(bytes)
     if (slot.state !== 'entry') return this.judge(bytes, call) ?? ABSENT
     const { envelope } = slot
-    const tags = union(call.implicit, envelope.tags)
+    const tags = this.#tagsOf(envelope, call.implicit) as readonly Tag[]
     const found = this.#weigh(envelope, tags, await this.#namespace.epochs.check(tags, envelope.epoch), call)
     if (found.state !== 'found' || call.schema === undefined) return found
     const copy = await conform(found.copy, envelope, call.schema)
@@ -166,9 +190,27 @@ export class Reader {
     return new Copy(envelope, tags, value, revive, implicit.length)
   }
 
+  /** All tags that an entry stands or falls with; entries have few different lists, so each is made once. */
+  #tagsOf(envelope: Envelope, implicit: readonly Tag[]): readonly Tag[] | undefined {
+    const text = envelope.tagText
+    if (text === '') return implicit
+    let lists = this.#tagLists.get(implicit)
+    if (lists === undefined || lists.size >= MAX_LISTS) {
+      lists = new Map()
+      this.#tagLists.set(implicit, lists)
+    }
+    const known = lists.get(text)
+    if (known !== undefined) return known
+    const stored = decodeTags(text)
+    if (stored === undefined) return undefined
+    const all = [...implicit, ...stored.filter((tag) => !implicit.includes(tag))]
+    lists.set(text, all)
+    return all
+  }
+
   #weigh(envelope: Envelope, tags: readonly Tag[], verdict: Exclude<Verdict, 'unknown'>, call: Call): Found {
     const refused: Found = { state: 'absent', refuse: envelope.id }
-    if (verdict === 'invalid' || envelope.codec !== this.#options.codec.id) return refused
+    if (verdict === 'invalid' || !envelope.isOf(this.#options.codec.id)) return refused
     const freshness = freshnessOf(envelope, this.#namespace.now(), verdict === 'stale')
     if (freshness === 'expired') return refused
     try {
@@ -204,9 +246,4 @@ export async function conform(copy: Copy, envelope: Envelope, schema: StandardSc
   } catch {
     return undefined
   }
-}
-
-function union(own: readonly Tag[], stored: readonly Tag[]): readonly Tag[] {
-  if (stored.length === 0) return own
-  return [...own, ...stored.filter((tag) => !own.includes(tag))]
 }
