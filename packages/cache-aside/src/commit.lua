@@ -7,5 +7,5 @@
 local mine = redis.pcall('GET', KEYS[1]) == ARGV[1]
 redis.call('DEL', KEYS[2])
 if mine then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) else redis.call('DEL', KEYS[1]) end
-if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], KEYS[1]) end
+if ARGV[4] ~= '' then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
 return mine and 1 or 0

@@ -8,5 +8,5 @@ local value = redis.pcall('GET', KEYS[1])
 if type(value) ~= 'string' then return 0 end
 local entry = string.sub(value, 1, 2) == 'E1' and #value >= 60
 if entry then redis.call('SETRANGE', KEYS[1], 4, ARGV[1]) else redis.call('DEL', KEYS[1]) end
-if ARGV[2] ~= '' then redis.call('PUBLISH', ARGV[2], KEYS[1]) end
+if ARGV[2] ~= '' then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return entry and 1 or 0

@@ -14,5 +14,5 @@ else
   if id ~= ARGV[2] then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
-if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], KEYS[1]) end
+if ARGV[5] ~= '' then redis.pcall('PUBLISH', ARGV[5], KEYS[1]) end
 return 1

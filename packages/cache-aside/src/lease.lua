@@ -18,5 +18,5 @@ if value then
   if head == 'E1' and #value >= 60 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], KEYS[1]) end
+if ARGV[4] ~= '' then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
 return { 1 }

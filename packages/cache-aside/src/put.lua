@@ -5,5 +5,5 @@
 -- Atomic: no refresh can store between the two commands.
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('DEL', KEYS[2])
-if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], KEYS[1]) end
+if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], KEYS[1]) end
 return 1

@@ -3,6 +3,7 @@ import {
   escapePattern,
   type Gate,
   isCluster,
+  keyPrefixOf,
   loadScript,
   masters,
   type Namespace,
@@ -110,13 +111,15 @@ export class RedisStore implements Store {
       id: `pattern ${pattern}`,
       apply: async () => {
         // To Redis `?` is one byte: it finds too much, of which `matches` keeps what is right.
-        const match = `${this.#namespace.name}:v:{${escapePattern(pattern.replaceAll('?', '*'))}}`
+        const prefix = keyPrefixOf(this.#gate.client)
+        const start = `${prefix}${this.#namespace.name}:v:{`.replace(/[[\]\\^*?]/g, '\\$&')
+        const match = `${start}${escapePattern(pattern.replaceAll('?', '*'))}}`
         for (const node of masters(this.#gate.client)) {
           let cursor = '0'
           do {
             const [next, found] = await node.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT)
             cursor = next
-            const keys = found.map((name) => this.#namespace.logicalKey(name)).filter(matches)
+            const keys = found.map((name) => this.#namespace.logicalKey(name.slice(prefix.length))).filter(matches)
             await Promise.all(keys.map((key) => this.#unlink(key)))
             removed += keys.length
           } while (cursor !== '0')
@@ -130,7 +133,7 @@ export class RedisStore implements Store {
     const { channel } = this.#namespace.feed
     const name = this.#namespace.entryKey(key)
     await this.#gate.unguarded.call('unlink', [name, this.#namespace.leaseKey(key)])
-    if (channel) await this.#gate.unguarded.call('publish', [channel, name])
+    if (channel) await this.#gate.unguarded.call('publish', [channel, keyPrefixOf(this.#gate.client) + name])
   }
 
   async #told(

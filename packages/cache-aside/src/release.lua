@@ -11,5 +11,5 @@ elseif redis.call('GET', KEYS[2]) == ARGV[1] then
 else
   return 0
 end
-if ARGV[2] ~= '' then redis.call('PUBLISH', ARGV[2], KEYS[1]) end
+if ARGV[2] ~= '' then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return 1

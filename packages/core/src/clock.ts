@@ -10,8 +10,10 @@ export interface TimeSource {
 
 const REAL: TimeSource = { monotonic: () => performance.now(), wall: () => Date.now() }
 
-/** Hits of one turn of the event loop between two readings of the clock. */
-const HITS_PER_READING = 8
+/** Hits of one turn of the event loop that share a reading of the clock, at most. */
+const HITS_PER_READING = 16
+/** Only hits that come this close after each other share one, in milliseconds. */
+const CLOSE = 1
 /** Milliseconds by which the clocks differ without meaning anything: the wall clock counts in whole ones. */
 const GRAIN = 2
 
@@ -19,8 +21,8 @@ const GRAIN = 2
  * The time that a process trusts its copies by, in milliseconds since an arbitrary start: that of the monotonic clock, and on top of
  * it whatever the wall clock went further. Never back, also not when the wall clock is set; and also while the machine sleeps.
  *
- * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hit of a turn of the event
- * loop and then at every eighth.
+ * Reading a clock costs about as much as half a hit, so {@link sampled} reads it at the first hits of a turn of the event
+ * loop, then, as long as they follow each other closely, at fewer and fewer, down to every sixteenth.
  */
 export class Clock {
   readonly #source: TimeSource
@@ -30,6 +32,7 @@ export class Clock {
   #slept: number
   #now = 0
   #left = 0
+  #shared = 0
   #armed = false
   readonly #endTurn = () => {
     this.#armed = false
@@ -58,14 +61,27 @@ export class Clock {
     return this.#now
   }
 
-  /** The time as of this turn of the event loop, read anew at every eighth call within the turn. */
+  /**
+   * The time, or for calls within one turn of the event loop a recent one. Work between two hits is noticed at the second one,
+   * unless a row of close hits came before it: then within the next fifteen.
+   */
   sampled(): number {
-    if (this.#left-- > 0) return this.#now
-    this.#left = HITS_PER_READING - 1
+    return this.#left-- > 0 ? this.#now : this.#sample()
+  }
+
+  #sample(): number {
     if (!this.#armed) {
       this.#armed = true
+      this.#left = 0
+      this.#shared = 0
       setImmediate(this.#endTurn)
+      return this.now()
     }
-    return this.now()
+    // Within a turn the machine does not sleep unnoticed for long: the next one reads both clocks.
+    const before = this.#now
+    this.#now = this.#source.monotonic() + this.#slept
+    this.#shared = this.#now - before < CLOSE ? Math.min(2 * this.#shared + 1, HITS_PER_READING - 1) : 0
+    this.#left = this.#shared
+    return this.#now
   }
 }

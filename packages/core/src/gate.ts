@@ -257,3 +257,8 @@ export function isCluster(client: RedisClient): client is Cluster {
 export function masters(client: RedisClient): Redis[] {
   return isCluster(client) ? client.nodes('master') : [client]
 }
+
+/** What ioredis puts in front of every key that this client is given. */
+export function keyPrefixOf(client: RedisClient): string {
+  return client.options.keyPrefix ?? ''
+}

@@ -22,7 +22,16 @@ export type { Feed, FeedListener } from './feed/feed.js'
 export { localFeed } from './feed/local.js'
 export { RedisFeed } from './feed/redis-feed.js'
 export { Fence } from './fence.js'
-export { type Argument, type Caller, Gate, type GateOptions, isCluster, masters, type Reply } from './gate.js'
+export {
+  type Argument,
+  type Caller,
+  Gate,
+  type GateOptions,
+  isCluster,
+  keyPrefixOf,
+  masters,
+  type Reply,
+} from './gate.js'
 export { escapeKey, escapePattern, type Key, type KeyPart, logicalKey, unescapeKey } from './key.js'
 export { Namespace, type NamespaceListener, type NamespaceOptions } from './namespace.js'
 export { invalidOption, OptionReader } from './options.js'

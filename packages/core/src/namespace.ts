@@ -262,6 +262,7 @@ function share(client: RedisClient, options: NamespaceOptions, gate: Gate): Shar
     const state = { clock, offset: Date.now() - clock.now(), users: 0 }
     const feed = new RedisFeed(client, {
       clock,
+      log: options.log,
       heartbeat: options.heartbeat,
       onTime: (milliseconds) => {
         created.offset = milliseconds - clock.now()

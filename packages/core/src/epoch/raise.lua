@@ -22,6 +22,6 @@ for i = 2, #KEYS do
     -- Nothing, or nothing of ours.
     redis.call('DEL', KEYS[i])
   end
-  if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], KEYS[i]) end
+  if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], KEYS[i]) end
 end
 return epoch

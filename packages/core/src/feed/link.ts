@@ -28,9 +28,14 @@ export interface LinkEvents {
   heard(keys: readonly string[] | null): void
   /** The connection is gone, and with it what it would have told. */
   lost(): void
+  /** The server does not let us listen, neither way: an ACL, for example. */
+  refused(reason: Error): void
 }
 
 const INVALIDATE = '__redis__:invalidate'
+
+/** Milliseconds between two attempts where the server refuses to be listened to. */
+const REFUSED = 5_000
 
 /**
  * The connection over which one node tells what changed: broadcast tracking redirected to itself, on RESP2, since ioredis 6 drops the
@@ -46,8 +51,12 @@ export class Link {
   tracking = false
   #asked: number | undefined
   #beat: NodeJS.Timeout | undefined
+  #watchdog: NodeJS.Timeout | undefined
   #lastBeat = 0
   #closed = false
+  #refused = false
+  /** Counts connections: what an earlier one was asked for does not matter any more. */
+  #attempt = 0
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -57,13 +66,15 @@ export class Link {
       enableReadyCheck: false,
       enableOfflineQueue: false,
       autoResubscribe: false,
+      autoResendUnfulfilledCommands: false,
       enableAutoPipelining: false,
       maxRetriesPerRequest: null,
       readOnly: false,
       connectionName: 'larder-feed',
-      retryStrategy: (attempt: number) => Math.min(20 * 2 ** Math.min(attempt, 4), 200),
+      retryStrategy: (attempt: number) => (this.#refused ? REFUSED : Math.min(20 * 2 ** Math.min(attempt, 4), 200)),
     } as never)
     this.#redis.on('error', () => {})
+    this.#redis.on('connect', () => this.#onConnect())
     this.#redis.on('ready', () => void this.#arm())
     this.#redis.on('close', () => this.#onLost())
     this.#redis.on('messageBuffer', (_channel: Buffer, message: unknown) => this.#onMessage(message))
@@ -77,38 +88,49 @@ export class Link {
     this.#redis.disconnect()
   }
 
+  /** A connection that is taken and then says nothing would never be known to be lost. */
+  #onConnect(): void {
+    clearTimeout(this.#watchdog)
+    this.#watchdog = setTimeout(() => this.#redis.disconnect(true), this.#options.limit).unref()
+  }
+
   async #arm(): Promise<void> {
     const redis = this.#redis
+    const attempt = ++this.#attempt
     try {
       const asked = this.#options.clock.now()
-      const [id, time] = await Promise.all([redis.client('ID'), redis.time()])
+      const [id, time] = await Promise.all([redis.client('ID').catch(unlessRefused), redis.time()])
+      if (attempt !== this.#attempt) return
       const elapsed = this.#options.clock.now() - asked
       this.#options.on.time(Number(time[0]) * 1000 + Number(time[1]) / 1000 + elapsed / 2)
-      this.tracking = await this.#track(id as number)
+      this.tracking = id !== undefined && (await this.#track(id))
       const sent = this.#options.clock.now()
       await redis.subscribe(this.tracking ? INVALIDATE : this.#options.channel)
-      if (this.#closed || redis.status !== 'ready') return
+      if (attempt !== this.#attempt || this.#closed || redis.status !== 'ready') return
+      clearTimeout(this.#watchdog)
+      this.#refused = false
       this.confirmed = sent
       this.armed = true
       this.#lastBeat = sent
       clearInterval(this.#beat)
       this.#beat = setInterval(() => this.#onBeat(), this.#options.every).unref()
       this.#options.on.armed()
-    } catch {
-      // The server went away, or is loading: once more from the start.
-      if (!this.#closed) redis.disconnect(true)
+    } catch (error) {
+      // The server went away, is loading, or refuses: once more from the start.
+      if (attempt === this.#attempt && isRefusal(error)) {
+        if (!this.#refused) this.#options.on.refused(error)
+        this.#refused = true
+      }
+      if (attempt === this.#attempt && !this.#closed) redis.disconnect(true)
     }
   }
 
   async #track(id: number): Promise<boolean> {
     const prefixes = this.#options.prefixes.flatMap((prefix) => ['PREFIX', prefix])
-    try {
-      await this.#redis.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', ...prefixes)
-      return true
-    } catch (error) {
-      if (/^(ERR unknown|ERR Unknown|ERR syntax|NOPERM)/.test((error as Error).message)) return false
-      throw error
-    }
+    const reply = await this.#redis
+      .call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', ...prefixes)
+      .catch(unlessRefused)
+    return reply !== undefined
   }
 
   #onMessage(message: unknown): void {
@@ -119,6 +141,8 @@ export class Link {
   }
 
   #onLost(): void {
+    this.#attempt++
+    clearTimeout(this.#watchdog)
     clearInterval(this.#beat)
     this.#beat = undefined
     this.#asked = undefined
@@ -148,4 +172,13 @@ export class Link {
       () => {},
     )
   }
+}
+
+/** Whether the server does not allow, or does not know, what it was asked for. */
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && /^(ERR unknown|ERR Unknown|ERR syntax|NOPERM)/.test(error.message)
+}
+
+function unlessRefused(error: unknown): undefined {
+  if (!isRefusal(error)) throw error
 }

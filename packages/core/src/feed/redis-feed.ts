@@ -1,14 +1,15 @@
 import type { Redis } from 'ioredis'
-import type { RedisClient } from '../breaker.js'
+import type { Log, RedisClient } from '../breaker.js'
 import { feedChannel } from '../channels.js'
 import type { Clock } from '../clock.js'
-import { isCluster, masters } from '../gate.js'
+import { isCluster, keyPrefixOf, masters } from '../gate.js'
 import type { Feed, FeedListener } from './feed.js'
 import { Link } from './link.js'
 
 /** Options of a {@link RedisFeed}. */
 export interface RedisFeedOptions {
   readonly clock: Clock
+  readonly log: Log
   /** Milliseconds that copies are trusted after the sending of the last answered PING; a PING goes out every quarter of it. */
   readonly heartbeat: number
   /** Told of Redis time, in milliseconds. */
@@ -120,7 +121,7 @@ export class RedisFeed implements Feed {
     return new Link({
       node,
       clock: this.#options.clock,
-      prefixes: this.#prefixes,
+      prefixes: this.#prefixes.map((prefix) => keyPrefixOf(this.#client) + prefix),
       every: this.#options.heartbeat / 4,
       limit: this.#options.heartbeat,
       channel: CHANNEL,
@@ -134,15 +135,19 @@ export class RedisFeed implements Feed {
         heard: (keys) => this.#heard(keys),
         confirmed: () => this.#extend(),
         lost: () => this.#distrust(),
+        refused: (err) =>
+          this.#options.log.warn({ err }, 'larder: Redis refuses to tell of changes, so this process keeps no copies'),
       },
     })
   }
 
   #heard(keys: readonly string[] | null): void {
     if (feedChannel.hasSubscribers) feedChannel.publish({ type: 'heard', keys: keys?.length ?? null })
+    const { length } = keyPrefixOf(this.#client)
+    const names = length === 0 ? keys : keys?.map((key) => key.slice(length))
     for (const [listener, prefixes] of this.#listeners) {
-      if (keys === null) listener.forget()
-      else for (const key of keys) if (prefixes.some((prefix) => key.startsWith(prefix))) listener.heard(key)
+      if (!names) listener.forget()
+      else for (const key of names) if (prefixes.some((prefix) => key.startsWith(prefix))) listener.heard(key)
     }
   }
 
