@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Clock } from '@larder/core'
+import { type RedisServer, startRedis } from '@larder/test-redis'
+import t from 'tap'
+import { Locks } from '../dist/locks.js'
+import { MemoryStore } from '../dist/memory-store.js'
+import { resolveOptions } from '../dist/options.js'
+import { Queue } from '../dist/queue.js'
+import { Renewal } from '../dist/renewal.js'
+import { client, codeOf, lost, open, type T } from './setup.js'
+
+const TTL = 600
+/** How far from the deadline a loss may be told. */
+const SLACK = 50
+
+async function start(t: T): Promise<RedisServer> {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  return server
+}
+
+/** Keeps the event loop from everything else. */
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}
+
+t.test('a lock whose key was deleted is lost at the next renewal', async (t) => {
+  const server = await start(t)
+  const { locks, namespace } = await open(t, { redis: client(t, server) })
+  const begun = performance.now()
+  const lock = await locks.acquire('key', { ttl: TTL })
+  const [key] = await server.cli<string[]>('KEYS', `${namespace}:lock:*`)
+  await server.cli('DEL', key as string)
+  t.match(await lost(lock), { code: 'LARDER_LOCKS_LOST', statusCode: 503 })
+  t.ok(performance.now() - begun < TTL + SLACK)
+  t.equal(await lock.release(), 'expired')
+})
+
+t.test('a lock that others have is lost at the next renewal', async (t) => {
+  const server = await start(t)
+  const { locks, namespace } = await open(t, { redis: client(t, server) })
+  const lock = await locks.acquire('key', { ttl: TTL })
+  const [key] = await server.cli<string[]>('KEYS', `${namespace}:lock:*`)
+  await server.cli('DEL', key as string)
+  const other = await open(t, { redis: client(t, server), namespace })
+  const next = await other.locks.acquire('key')
+  t.match(await lost(lock), { code: 'LARDER_LOCKS_LOST', message: /others have it/ })
+  t.equal(await lock.release(), 'stolen')
+  t.equal(next.held, true)
+  t.equal(await next.release(), 'released')
+})
+
+t.test('with Redis silent the signal is aborted at the deadline, and never before it', async (t) => {
+  const server = await start(t)
+  const { locks } = await open(t, { redis: client(t, server), deadline: '5s' })
+  const kept = await locks.acquire('kept', { ttl: TTL })
+  const semaphore = await locks.semaphore('many', { permits: 2 }).acquire({ ttl: TTL })
+  await sleep(TTL)
+  t.ok(kept.held && semaphore.held, 'renewed until then')
+  await server.pause()
+  // An answer that was sent before may lie in the socket.
+  await sleep(20)
+  const ends = [kept, semaphore].map(async (lock) => {
+    const end = performance.now() + lock.remaining
+    await lost(lock)
+    return performance.now() - end
+  })
+  for (const late of await Promise.all(ends)) t.ok(late > -2 && late < SLACK, `${late} ms after the deadline`)
+  server.resume()
+  t.equal(await kept.release(), 'expired')
+  t.equal(await (await locks.acquire('kept')).release(), 'released')
+})
+
+t.test('after the event loop was blocked for twice the lease the loss is told at once', async (t) => {
+  const server = await start(t)
+  const { locks } = await open(t, { redis: client(t, server) })
+  const lock = await locks.acquire('key', { ttl: TTL })
+  const { signal } = lock
+  await sleep(TTL / 2)
+  block(2 * TTL)
+  const begun = performance.now()
+  t.equal(lock.held, false)
+  await lost({ signal })
+  t.ok(performance.now() - begun < SLACK)
+  t.equal(await lock.release(), 'expired')
+  const looked = await locks.acquire('key', { ttl: 100 })
+  block(200)
+  t.equal(looked.signal.aborted, true, 'who looks is told the truth')
+})
+
+t.test('a shorter stall than the lease loses nothing', async (t) => {
+  const server = await start(t)
+  const { locks } = await open(t, { redis: client(t, server) })
+  const lock = await locks.acquire('key', { ttl: TTL })
+  await sleep(TTL / 3 + 5)
+  // A renewal is under way: its answer lies in the socket when the old deadline has passed.
+  block(TTL * 0.8)
+  await sleep(50)
+  t.equal(lock.signal.aborted, false)
+  t.equal(lock.held, true)
+  t.equal(await lock.release(), 'released')
+})
+
+t.test('a renewal that Redis refuses is tried again in time', async (t) => {
+  const server = await start(t)
+  const { locks } = await open(t, { redis: client(t, server) })
+  const lock = await locks.acquire('key', { ttl: TTL })
+  const set = (to: string) => server.cli('CONFIG', 'SET', 'min-replicas-to-write', to)
+  await set('1')
+  await sleep(TTL / 2)
+  await set('0')
+  await sleep(TTL)
+  t.equal(lock.held, true)
+  t.equal(await lock.release(), 'released')
+})
+
+t.test('a lease ends while the machine sleeps, and is lost when it wakes', async (t) => {
+  let asleep = 0
+  // All timers of Larder are unref'ed, and there is no socket here.
+  const awake = setInterval(() => {}, 1_000)
+  t.teardown(() => clearInterval(awake))
+  const clock = new Clock({ monotonic: () => performance.now(), wall: () => Date.now() + asleep })
+  const store = new MemoryStore({}, 'asleep', 1_000, clock)
+  const queue = new Queue(store)
+  const forget = queue.forget.bind(queue)
+  const renewal = new Renewal(store, forget)
+  const log = { warn: () => {}, info: () => {} }
+  const { terms } = resolveOptions({})
+  const locks = new Locks({ store, queue, renewal, forget, log, locks: 'asleep' }, terms)
+  const lock = await locks.acquire('key', { ttl: '1h' })
+  const told = lost(lock)
+  // Set back, the wall clock changes nothing.
+  asleep = -7_200_000
+  t.equal(lock.held, true)
+  asleep += 7_200_000
+  const begun = performance.now()
+  t.match(await told, { code: 'LARDER_LOCKS_LOST' })
+  t.ok(performance.now() - begun < 2 * SLACK)
+  t.equal(await codeOf(lock.release()), undefined)
+})
