@@ -465,8 +465,11 @@ t.test('all who ask for the clock in one turn share an answer, nobody later', as
 })
 
 t.test('what was known when the feed was lost serves who would rather have that than fail', async (t) => {
-  const { epochs, slow } = epochsOf()
+  const { epochs, slow, trust } = epochsOf()
   const epoch = await epochs.ensure([A, B], 1_000)
+  trust.trusted = false
+  t.equal(epochs.verdict([A], epoch), 'unknown')
+  t.equal(epochs.lastVerdict([A, B], epoch), 'fresh', 'a feed that is silent may be lost without our knowing')
   epochs.distrust()
   t.equal(epochs.verdict([A], epoch), 'unknown')
   t.equal(epochs.lastVerdict([A, B], epoch), 'fresh')
@@ -476,6 +479,10 @@ t.test('what was known when the feed was lost serves who would rather have that 
   epochs.begin([A], 'hard')
   t.equal(epochs.lastVerdict([A], epoch), 'invalid', 'less what was invalidated here')
   t.equal(epochs.lastVerdict([B], epoch), 'fresh')
+  epochs.begin([B], 'soft')
+  t.equal(epochs.lastVerdict([B], epoch), 'stale')
+  epochs.heard(B)
+  t.equal(epochs.lastVerdict([B], epoch), 'invalid')
   epochs.forget()
   t.equal(epochs.lastVerdict([B], epoch), 'invalid')
   t.ok(slow.calls.length)

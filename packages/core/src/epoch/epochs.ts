@@ -97,7 +97,8 @@ export class Epochs {
   begin(tags: readonly Tag[], mode: 'hard' | 'soft'): void {
     for (const tag of tags) {
       this.#pending[mode].set(tag, (this.#pending[mode].get(tag) ?? 0) + 1)
-      this.heard(tag)
+      if (mode === 'hard') this.#last.delete(tag)
+      this.#unknow(tag)
     }
   }
 
@@ -124,10 +125,8 @@ export class Epochs {
 
   /** A tag changed, as the feed tells or this process did: its epochs must be read again. */
   heard(tag: Tag): void {
-    this.changes++
-    this.#known.delete(tag)
     this.#last.delete(tag)
-    this.#fence.heard(tag)
+    this.#unknow(tag)
   }
 
   /** Messages may be lost from now on: nothing is known any more, except by {@link lastVerdict}. */
@@ -146,8 +145,15 @@ export class Epochs {
 
   /** What was known of an entry when the feed was lost, for who would rather serve that than fail (`staleIfError`). */
   lastVerdict(tags: readonly Tag[], epoch: Epoch): Exclude<Verdict, 'unknown'> {
-    const verdict = this.#judge(tags, epoch, this.#last)
+    const last = new Map(tags.map((tag) => [tag, this.#known.get(tag) ?? this.#last.get(tag)]))
+    const verdict = this.#judge(tags, epoch, last)
     return verdict === 'unknown' ? 'invalid' : verdict
+  }
+
+  #unknow(tag: Tag): void {
+    this.changes++
+    this.#known.delete(tag)
+    this.#fence.heard(tag)
   }
 
   #judge(tags: readonly Tag[], epoch: Epoch, read: ReadonlyMap<Tag, TagEpochs | undefined> | undefined): Verdict {
