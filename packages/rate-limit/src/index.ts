@@ -1,0 +1,8 @@
+export type { Duration, RedisOption } from '@larder/core'
+export type { AlgorithmName } from './algorithm.js'
+export { type RateLimitEvent, rateLimitChannel, type Source } from './channel.js'
+export { createStore, type StoreClass } from './create-store.js'
+export { BannedError, ExceededError, InvalidValueError, UnavailableError } from './errors.js'
+export type { OnRedisError } from './limiter.js'
+export type { LimitOptions, PolicyOptions, RateLimitOptions, StoreOptions } from './options.js'
+export { rateLimit, rateLimit as default, rateLimit as 'module.exports' } from './plugin.js'

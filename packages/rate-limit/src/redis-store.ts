@@ -1,0 +1,53 @@
+import { type Argument, Gate, type Log, loadScript, type RedisClient, type Reply } from '@larder/core'
+import type { AlgorithmName } from './algorithm.js'
+import type { Demand, LimitStore, Quota, Verdict } from './store.js'
+
+const DECIDE = loadScript(import.meta.url, './algorithms.lua', './decide.lua')
+
+/** The sign of an algorithm in scripts and keys. */
+export const SIGNS: Record<AlgorithmName, string> = { 'sliding-window': 's', gcra: 'g', 'fixed-window': 'f' }
+
+/** Options of a {@link RedisStore}. */
+export interface RedisStoreOptions {
+  /** What every key begins with. */
+  readonly prefix: string
+  /** Milliseconds that a question may take. */
+  readonly deadline: number
+  readonly log: Log
+}
+
+/** Limits in Redis, one server, Sentinel or Cluster: one command, one key, the server's time. */
+export class RedisStore implements LimitStore {
+  readonly #gate: Gate
+  readonly #prefix: string
+
+  constructor(client: RedisClient, { prefix, deadline, log }: RedisStoreOptions) {
+    this.#gate = new Gate(client, { deadline, log })
+    this.#prefix = prefix
+  }
+
+  /** Resolves when the client was connected for the first time, or is known to be down; at most after the deadline. */
+  settled(): Promise<void> {
+    return this.#gate.breaker.settled(this.#gate.deadline)
+  }
+
+  /** Ends the interest in the client, which stays open. */
+  close(): void {
+    this.#gate.close()
+  }
+
+  async decide({ key, policies, cost, ban, penalty, take }: Demand): Promise<Verdict> {
+    const args: Argument[] = [take ? 1 : 0, cost, ban, penalty]
+    for (const { algorithm, max, window } of policies) args.push(SIGNS[algorithm], max, window)
+    return toVerdict(await this.#gate.run(DECIDE, [this.#prefix + key], args))
+  }
+}
+
+function toVerdict(reply: Reply): Verdict {
+  const [refusals, wait, ...rest] = (reply as number[]).map(Number) as [number, number, ...number[]]
+  const quotas: Quota[] = []
+  for (let i = 0; i < rest.length; i += 3) {
+    quotas.push({ used: rest[i] as number, reset: rest[i + 1] as number, wait: rest[i + 2] as number })
+  }
+  return { refusals, wait, quotas }
+}
