@@ -64,14 +64,17 @@ export interface LeaseTerms {
 export class Lease implements Lock, Kept {
   readonly resource: Resource
   readonly member: string
-  readonly renew: boolean
   readonly fencingToken: bigint
+  readonly #renew: boolean
   readonly #context: LeaseContext
   readonly #kind: LockKind
   readonly #thin: boolean
   readonly #granted: number
   #ttl: number
   #since: number
+  #deadline: number
+  /** Whether it has its full length: not yet for a waiter who was called. */
+  #confirmed: boolean
   #controller: AbortController | undefined
   #lost: Error | undefined
   #over = false
@@ -81,7 +84,7 @@ export class Lease implements Lock, Kept {
   constructor(context: LeaseContext, { resource, member, kind, ttl, renew, grant }: LeaseTerms) {
     this.resource = resource
     this.member = member
-    this.renew = renew
+    this.#renew = renew
     this.fencingToken = grant.token
     this.#context = context
     this.#kind = kind
@@ -89,7 +92,10 @@ export class Lease implements Lock, Kept {
     this.#ttl = ttl
     this.#granted = grant.since
     this.#since = grant.since
-    context.renewal.add(this, grant.since)
+    this.#deadline = grant.until
+    this.#confirmed = !grant.called
+    if (this.#confirmed) context.renewal.add(this, grant.since)
+    else context.renewal.confirm(this)
   }
 
   get name(): string {
@@ -101,15 +107,19 @@ export class Lease implements Lock, Kept {
   }
 
   get deadline(): number {
-    return this.#since + this.#ttl
+    return this.#deadline
+  }
+
+  get renew(): boolean {
+    return this.#renew || !this.#confirmed
   }
 
   get held(): boolean {
-    return !this.#released && !this.#lost && this.#context.store.now() < this.deadline
+    return !this.#released && !this.#lost && this.#context.store.now() < this.#deadline
   }
 
   get remaining(): number {
-    return this.held ? this.deadline - this.#context.store.now() : 0
+    return this.held ? this.#deadline - this.#context.store.now() : 0
   }
 
   get signal(): AbortSignal {
@@ -118,7 +128,7 @@ export class Lease implements Lock, Kept {
       if (this.#lost) this.#controller.abort(this.#lost)
     }
     // Timers are late in a blocked event loop; who looks is told the truth.
-    if (!this.#lost && !this.#released && this.#context.store.now() >= this.deadline) this.lose('deadline')
+    if (!this.#lost && !this.#released && this.#context.store.now() >= this.#deadline) this.lose('deadline')
     return this.#controller.signal
   }
 
@@ -138,7 +148,7 @@ export class Lease implements Lock, Kept {
       return 'expired'
     }
     this.#ttl = length
-    this.#since = since
+    this.extended(since)
     this.#context.renewal.add(this, since)
     return answer
   }
@@ -167,7 +177,10 @@ export class Lease implements Lock, Kept {
   }
 
   extended(since: number): void {
-    if (since > this.#since) this.#since = since
+    if (since < this.#since) return
+    this.#since = since
+    this.#deadline = since + this.#ttl
+    this.#confirmed = true
   }
 
   lose(reason: LossReason): void {

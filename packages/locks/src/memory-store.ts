@@ -5,7 +5,9 @@ import { type Family, Resource } from './resource.js'
 import {
   type Answer,
   type Ask,
+  CLAIM,
   type Claim,
+  type Grant,
   LAST,
   type LockStore,
   type Mode,
@@ -13,8 +15,6 @@ import {
   type StoreListener,
 } from './store.js'
 
-/** Milliseconds that a waiter who was called may take to come for its place. */
-const CLAIM = 1_000
 /** Grants between two looks for leases that ended unreleased. */
 const SWEEP_EVERY = 1_000
 
@@ -35,7 +35,6 @@ interface Space {
   readonly states: Map<string, State>
   readonly listeners: Map<string, StoreListener>
   token: bigint
-  arrivals: number
   grants: number
 }
 
@@ -89,14 +88,15 @@ export class MemoryStore implements LockStore {
       if (state.queue.length === 0 && fits(state, member)) return this.#grant(state, member, ttl)
       return { state: 'refused' }
     }
-    const at = arrival === LAST ? ++this.#space.arrivals : Number(arrival)
+    const at = arrival === LAST ? this.#microseconds() : Number(arrival)
     if (!state.queue.some((waiting) => waiting.member === member)) {
       state.queue.push({ member, arrival: at })
       state.queue.sort((a, b) => a.arrival - b.arrival)
     }
     if (this.#advance(state, member)) return this.#grant(state, member, ttl)
     const first = Math.min(...state.holders.values())
-    return { state: 'queued', after: Math.max(first - this.now(), 1), arrival: String(at) }
+    const now = this.now()
+    return { state: 'queued', after: Math.max(first - now, 1), arrival: String(at), asked: now }
   }
 
   async release({ resource, member }: Claim): Promise<ReleaseAnswer> {
@@ -133,7 +133,7 @@ export class MemoryStore implements LockStore {
     this.#space.listeners.delete(this.#process)
   }
 
-  #state({ holders: id }: Resource): State {
+  #state({ place: id }: Resource): State {
     let state = this.#space.states.get(id)
     if (!state) {
       state = { holders: new Map(), queue: [] }
@@ -143,19 +143,27 @@ export class MemoryStore implements LockStore {
     return state
   }
 
-  #tidy({ holders: id }: Resource, state: State): void {
+  #tidy({ place: id }: Resource, state: State): void {
     if (state.holders.size === 0 && state.queue.length === 0) this.#space.states.delete(id)
   }
 
-  #grant(state: State, member: string, ttl: number): Answer {
-    const space = this.#space
+  #grant(state: State, member: string, ttl: number): Grant {
     const since = this.now()
     const thin = state.queue.length === 0
     state.holders.set(member, since + ttl)
+    if (++this.#space.grants % SWEEP_EVERY === 0) this.#sweep()
+    return { state: 'granted', token: this.#mint(), since, until: since + ttl, thin, called: false }
+  }
+
+  #microseconds(): number {
+    return Math.round(this.now() * 1_000)
+  }
+
+  #mint(): bigint {
+    const space = this.#space
     const wall = BigInt(Date.now()) * 1_000n
     space.token = wall > space.token ? wall : space.token + 1n
-    if (++space.grants % SWEEP_EVERY === 0) this.#sweep()
-    return { state: 'granted', token: space.token, since, thin }
+    return space.token
   }
 
   /** As advance() in queue.lua: gives the places that are free to waiters. */
@@ -168,7 +176,9 @@ export class MemoryStore implements LockStore {
       const listener = this.#space.listeners.get(member.split(':')[2] as string)
       if (!listener) continue
       state.holders.set(member, this.now() + CLAIM)
-      queueMicrotask(() => listener.called(member))
+      const token = this.#mint()
+      const at = this.#microseconds()
+      queueMicrotask(() => listener.called(member, token, at))
     }
     return false
   }
@@ -184,7 +194,7 @@ export class MemoryStore implements LockStore {
 }
 
 function newSpace(clock: Clock): Space {
-  return { clock, states: new Map(), listeners: new Map(), token: 0n, arrivals: 0, grants: 0 }
+  return { clock, states: new Map(), listeners: new Map(), token: 0n, grants: 0 }
 }
 
 function expire(state: State, now: number): void {

@@ -1,84 +1,97 @@
 -- What acquire.lua, release.lua and renew.lua share; it is put in front of each of them.
 --
--- holders  ZSET  member -> end of its lease, in milliseconds of the server's time; expires with its last lease
--- queue    ZSET  member -> its arrival, in microseconds of the server's time; expires when the last wait is over
--- lock     STRING, mutexes only: the one holder, when nobody waits (take.lua, drop.lua); else '*', and holders and queue count
+-- place    of a mutex a STRING: its holder, with a '*' in front as soon as others wait; expires with the lease.
+--          of the others a ZSET: member -> end of its lease, in milliseconds of the server's time; expires with its last lease
+-- queue    ZSET: member -> its arrival, in microseconds of the server's time; expires when the last wait is over
 -- member   <mode>:<wait>:<process>:<number>; mode 'm' mutex, 'x' alone, 's<n>' beside at most n - 1 others of mode 's';
 --          wait: milliseconds from its arrival for which it waits; process: who listens on channel <prefix><process>
 --
 -- One script runs at a time, so nobody slips in between the end of one lease and the place given to the next of the queue.
 -- Ends and arrivals are read from the server's clock alone.
 
--- Milliseconds that a waiter who was called may take to come for its place.
+-- Milliseconds that a waiter who was called holds its place before it must have prolonged it.
 local CLAIM = 1000
 
-local time
+-- The server's time in microseconds: a number, and its 16 digits.
+local time, digits
 local function now()
   if not time then
     local reading = redis.call('TIME')
-    time = reading[1] * 1000000 + reading[2]
+    digits = reading[1] .. string.sub('00000' .. reading[2], -6)
+    time = tonumber(digits)
   end
   return time
 end
 
--- Brings a mutex into the general form. Holders that lock does not speak of are void: lock was deleted or evicted.
-local function inflate(lock, holders)
-  local holder = redis.call('GET', lock)
-  if holder == '*' then return end
-  redis.call('DEL', holders)
-  if not holder then return end
-  local rest = redis.call('PTTL', lock)
-  if rest < 1 then return end
-  redis.call('ZADD', holders, math.floor(now() / 1000) + rest, holder)
-  redis.call('PEXPIRE', holders, rest)
+local function isMutex(member)
+  return string.byte(member) == 109
 end
 
--- Lets lock stand for holders and queue as long as there are any.
-local function mark(lock, holders, queue)
-  local rest = math.max(redis.call('PTTL', holders), redis.call('PTTL', queue))
-  if rest < 0 then
-    redis.call('DEL', lock)
-  else
-    redis.call('SET', lock, '*', 'PX', rest + 1)
-  end
+-- Drops the leases that have ended; a mutex ends by itself.
+local function expire(place)
+  redis.call('ZREMRANGEBYSCORE', place, '-inf', math.floor(now() / 1000))
 end
 
--- Drops the leases that have ended.
-local function expire(holders)
-  redis.call('ZREMRANGEBYSCORE', holders, '-inf', math.floor(now() / 1000))
+-- Whether the member holds a lease. Call expire() before, unless it is a mutex.
+local function holds(place, member)
+  if not isMutex(member) then return redis.call('ZSCORE', place, member) end
+  local holder = redis.call('GET', place)
+  return holder == member or holder == '*' .. member
 end
 
 -- Grants or prolongs a lease.
-local function hold(holders, member, ttl)
-  redis.call('ZADD', holders, math.floor(now() / 1000) + ttl, member)
-  redis.call('PEXPIREAT', holders, redis.call('ZRANGE', holders, -1, -1, 'WITHSCORES')[2])
+local function hold(place, member, ttl)
+  if isMutex(member) then
+    redis.call('SET', place, '*' .. member, 'PX', ttl)
+  else
+    redis.call('ZADD', place, math.floor(now() / 1000) + ttl, member)
+    redis.call('PEXPIREAT', place, redis.call('ZRANGE', place, -1, -1, 'WITHSCORES')[2])
+  end
 end
 
--- Whether one more may hold. Call expire() before.
-local function fits(holders, mode)
-  local count = redis.call('ZCARD', holders)
+-- Whether one more may hold. Call expire() before, unless it is a mutex.
+local function fits(place, mode)
+  if mode == 'm' then return redis.call('EXISTS', place) == 0 end
+  local count = redis.call('ZCARD', place)
   if count == 0 then return true end
   local most = tonumber(string.match(mode, '^s(%d+)$') or 1)
-  return count < most and string.sub(redis.call('ZRANGE', holders, 0, 0)[1], 1, 1) == 's'
+  return count < most and string.sub(redis.call('ZRANGE', place, 0, 0)[1], 1, 1) == 's'
 end
 
--- Gives the places that are free to waiters, in the order of their arrival; returns whether `self` is the next.
--- A waiter that is called holds its place for CLAIM. One whose own wait is over, or whose process listens no more, is passed over.
--- deaf: '1' where PUBLISH cannot tell whether anybody listens (Cluster).
-local function advance(holders, queue, prefix, deaf, self)
+-- A fencing token: the server's time; more than the last one where the clock was set back, and more than the highest that the
+-- calling process has seen where a failover lost the last one.
+local function mint(fence, seen)
+  now()
+  local last = redis.call('SET', fence, digits, 'GET')
+  -- Of equal length, so they compare as strings.
+  if not (last and last >= digits or seen >= digits) then return digits end
+  local token = string.format('%.0f', math.max(tonumber(last) or 0, tonumber(seen), time) + 1)
+  redis.call('SET', fence, token)
+  return token
+end
+
+-- Gives the places that are free to waiters, in the order of their arrival; returns whether `self` is the next. A waiter is told
+-- on its channel, "<member> <token> <time in microseconds>", and holds its place for CLAIM: so a dead one costs no more. One
+-- whose own wait is over, or whose process listens no more, is passed over.
+-- call: { fence, seen, prefix, deaf }; deaf: '1' where PUBLISH cannot tell whether anybody listens (Cluster).
+local function advance(place, queue, call, self)
   while true do
     local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
     local member, arrival = head[1], head[2]
     if not member then return false end
     local mode, wait, process = string.match(member, '^(%w+):(%d+):([^:]+):')
     local over = not mode or arrival + wait * 1000 <= now()
-    if not over and not fits(holders, mode) then return false end
+    if not over and not fits(place, mode) then return false end
     redis.call('ZREM', queue, member)
     if not over then
       if member == self then return true end
+      local message = member .. ' ' .. mint(call.fence, call.seen) .. ' ' .. digits
       -- Where an ACL forbids the channel, nobody listens to it either.
-      local heard = redis.pcall('PUBLISH', prefix .. process, member)
-      if deaf == '1' or type(heard) == 'number' and heard > 0 then hold(holders, member, CLAIM) end
+      local heard = redis.pcall('PUBLISH', call.prefix .. process, message)
+      if call.deaf == '1' or type(heard) == 'number' and heard > 0 then
+        hold(place, member, CLAIM)
+        if string.byte(mode) ~= 115 then return false end
+      end
     end
   end
 end

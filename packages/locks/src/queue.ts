@@ -1,5 +1,15 @@
 import type { Resource } from './resource.js'
-import { type Answer, type Ask, type Claim, type Grant, LAST, type LockStore, type Mode } from './store.js'
+import {
+  type Answer,
+  type Ask,
+  CLAIM,
+  type Claim,
+  type Grant,
+  LAST,
+  type LockStore,
+  type Mode,
+  type Queued,
+} from './store.js'
 
 /** Milliseconds between two questions of a process that waits, in case a call was missed or another process died. */
 const ASK_EVERY = 1_000
@@ -26,12 +36,18 @@ export interface Had {
 
 interface Waiter {
   readonly claim: Claim
-  arrival: string
+  /** The place, as the first answer told. */
+  readonly place: Queued
   asking: boolean
-  /** Called while it was asking: the answer may be older than the call. */
+  /** To be asked for once more as soon as it is answered. */
   again: boolean
-  done: boolean
-  readonly end: (how: { had: Had } | { over: true } | { error: unknown }) => void
+  state: 'waits' | 'had' | 'gone'
+  readonly end: (how: { had: Grant } | { over: true } | { error: unknown }) => void
+}
+
+interface Call {
+  readonly token: bigint
+  readonly at: number
 }
 
 /** The waiters of this process for one resource: one of them asks for all, since whoever asks lets the next go ahead. */
@@ -47,7 +63,7 @@ export class Queue {
   readonly #watches = new Map<string, Watch>()
   /** First questions under way, and who was called before the answer that it must wait: the call may overtake it. */
   #asking = 0
-  readonly #early = new Set<string>()
+  readonly #early = new Map<string, Call>()
   readonly #left = new Map<string, Claim>()
   #outage: NodeJS.Timeout | undefined
   #closed: Error | undefined
@@ -55,7 +71,7 @@ export class Queue {
   constructor(store: LockStore) {
     this.#store = store
     store.attach({
-      called: (member) => this.#onCalled(member),
+      called: (member, token, at) => this.#onCalled(member, { token, at }),
       missed: () => this.#askAll(),
       changed: (up) => this.#onChanged(up),
     })
@@ -101,7 +117,7 @@ export class Queue {
 
   /** The first question. What its answer brings is not wanted any more when the signal is aborted before. */
   #begin(claim: Claim, arrival: string | undefined, signal: AbortSignal | undefined): Promise<Answer> {
-    const asked = this.#ask({ ...claim, arrival, behind: this.#watches.has(claim.resource.holders) })
+    const asked = this.#ask({ ...claim, arrival, behind: this.#watches.has(claim.resource.place) })
     if (!signal) return asked
     return abortable(asked, signal).catch((error: unknown) => {
       if (signal.aborted) asked.then(() => this.forget(claim), noop)
@@ -113,7 +129,7 @@ export class Queue {
     try {
       const answer = await this.#store.acquire(ask)
       // Answered so late that the lease is over: nothing was had.
-      if (answer.state === 'granted' && this.#store.now() >= answer.since + ask.ttl) {
+      if (answer.state === 'granted' && this.#store.now() >= answer.until) {
         this.forget(ask)
         throw new Error('the lease ended before the answer that granted it arrived')
       }
@@ -125,60 +141,59 @@ export class Queue {
     }
   }
 
-  #wait(
-    claim: Claim,
-    { arrival, after }: Answer & { state: 'queued' },
-    rest: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Had | undefined> {
+  #wait(claim: Claim, place: Queued, rest: number, signal: AbortSignal | undefined): Promise<Had | undefined> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => waiter.end({ error: signal?.reason })
       const timer = setTimeout(() => waiter.end({ over: true }), Math.max(rest, 0)).unref()
       const waiter: Waiter = {
         claim,
-        arrival,
+        place,
         asking: false,
         again: false,
-        done: false,
+        state: 'waits',
         end: (how) => {
-          if (waiter.done) return
-          waiter.done = true
+          if (waiter.state !== 'waits') return
+          waiter.state = 'had' in how ? 'had' : 'gone'
           clearTimeout(timer)
           signal?.removeEventListener('abort', onAbort)
           this.#remove(waiter)
-          if ('had' in how) return resolve(how.had)
-          // One that asks at this moment is forgotten when the answer arrives.
+          if ('had' in how) {
+            resolve({ claim, grant: how.had, queued: true })
+            return
+          }
+          // One that is asked for at this moment is forgotten when the answer arrives.
           if (!waiter.asking) this.forget(claim)
           if ('error' in how) reject(how.error)
           else resolve(undefined)
         },
       }
-      this.#add(waiter, after)
+      this.#add(waiter)
       signal?.addEventListener('abort', onAbort)
+      const early = this.#early.get(claim.member)
       if (this.#closed) waiter.end({ error: this.#closed })
       else if (signal?.aborted) onAbort()
-      else if (this.#early.delete(claim.member)) this.#askAgain(waiter)
+      else if (early) this.#onCalled(claim.member, early)
     })
   }
 
-  #add(waiter: Waiter, after: number): void {
+  #add(waiter: Waiter): void {
     const { member, resource } = waiter.claim
     this.#waiters.set(member, waiter)
-    const watch = this.#watches.get(resource.holders) ?? { waiters: new Set(), timer: undefined }
-    this.#watches.set(resource.holders, watch)
+    const watch = this.#watches.get(resource.place) ?? { waiters: new Set(), timer: undefined }
+    this.#watches.set(resource.place, watch)
     watch.waiters.add(waiter)
-    this.#arm(watch, after)
+    this.#arm(watch, waiter.place.after)
   }
 
   #remove({ claim: { member, resource } }: Waiter): void {
     const waiter = this.#waiters.get(member)
-    const watch = this.#watches.get(resource.holders)
+    const watch = this.#watches.get(resource.place)
     this.#waiters.delete(member)
     if (!waiter || !watch) return
     watch.waiters.delete(waiter)
     if (watch.waiters.size > 0) return
     clearTimeout(watch.timer)
-    this.#watches.delete(resource.holders)
+    this.#watches.delete(resource.place)
   }
 
   #arm(watch: Watch, after: number): void {
@@ -197,7 +212,7 @@ export class Queue {
 
   /** Keeps an eye on the resource for those who still wait for it. */
   #rearm({ claim: { resource } }: Waiter, after: number): void {
-    const watch = this.#watches.get(resource.holders)
+    const watch = this.#watches.get(resource.place)
     if (watch) this.#arm(watch, after)
   }
 
@@ -208,8 +223,8 @@ export class Queue {
     }
     waiter.asking = true
     waiter.again = false
-    const { claim, arrival } = waiter
-    this.#ask({ ...claim, arrival, behind: true }).then(
+    const { claim, place } = waiter
+    this.#ask({ ...claim, arrival: place.arrival, behind: true }).then(
       (answer) => this.#onAnswer(waiter, answer),
       (error: unknown) => this.#onFailure(waiter, error),
     )
@@ -217,26 +232,38 @@ export class Queue {
 
   #onAnswer(waiter: Waiter, answer: Answer): void {
     waiter.asking = false
-    if (waiter.done) this.forget(waiter.claim)
-    else if (answer.state === 'granted') waiter.end({ had: { claim: waiter.claim, grant: answer, queued: true } })
-    else if (answer.state === 'queued') waiter.arrival = answer.arrival
+    if (answer.state === 'granted') waiter.end({ had: answer })
+    // Not of one that was called meanwhile: it has what the answer tells.
+    if (waiter.state === 'gone') this.forget(waiter.claim)
     this.#rearm(waiter, answer.state === 'queued' ? answer.after : ASK_EVERY)
-    if (waiter.again && !waiter.done) this.#askAgain(waiter)
+    if (waiter.again && waiter.state === 'waits') this.#askAgain(waiter)
   }
 
   #onFailure(waiter: Waiter, error: unknown): void {
     waiter.asking = false
     // Nothing was sent: the outage decides. Else Redis is silent, or refuses.
-    const waits = !waiter.done && (error as { code?: string }).code === 'LARDER_REDIS_UNAVAILABLE'
-    if (waits) this.#left.delete(waiter.claim.member)
-    else waiter.end({ error })
+    const waits = waiter.state === 'waits' && (error as { code?: string }).code === 'LARDER_REDIS_UNAVAILABLE'
+    if (!waits) waiter.end({ error })
+    if (waiter.state !== 'gone') this.#left.delete(waiter.claim.member)
     this.#rearm(waiter, ASK_EVERY)
   }
 
-  #onCalled(member: string): void {
+  /**
+   * The store gave its place to a waiter, from the moment that the call names: on our clock that is at least as long after the
+   * question as on the server's. A call that took too long to arrive is void, and its waiter asks.
+   */
+  #onCalled(member: string, { token, at }: Call): void {
     const waiter = this.#waiters.get(member)
-    if (waiter) this.#askAgain(waiter)
-    else if (this.#asking > 0) this.#early.add(member)
+    if (!waiter) {
+      if (this.#asking > 0) this.#early.set(member, { token, at })
+      return
+    }
+    const { asked, arrival } = waiter.place
+    const now = this.#store.now()
+    const since = Math.min(now, asked + (at - Number(arrival)) / 1_000)
+    const until = since + CLAIM
+    if (now >= until) this.#askAgain(waiter)
+    else waiter.end({ had: { state: 'granted', token, since, until, thin: false, called: true } })
   }
 
   #askAll(): void {

@@ -101,7 +101,10 @@ export class RedisStore implements LockStore {
     if (this.listening) return
     this.#listening ??= new Promise((resolve) => {
       this.#subscriber.listen(this.#channel, {
-        heard: (member) => this.#listener?.called(member),
+        heard: (message) => {
+          const [member, token, at] = message.split(' ') as [string, string, string]
+          this.#listener?.called(member, BigInt(token), Number(at))
+        },
         subscribed: () => {
           resolve()
           this.#listener?.missed()
@@ -123,18 +126,18 @@ export class RedisStore implements LockStore {
   async acquire(ask: Ask): Promise<Answer> {
     const { resource, member, ttl, arrival } = ask
     const seen = this.#seen[resource.slot] ?? '0'
-    if (resource.lock !== undefined && !ask.behind && (arrival === undefined || arrival === LAST)) {
+    if (resource.mutex && !ask.behind && (arrival === undefined || arrival === LAST)) {
       const since = this.#clock.now()
-      const reply = await this.#gate.run(TAKE, [resource.lock, resource.fence], [member, ttl, seen])
-      if (reply instanceof Buffer) return this.#granted(resource, reply, since, true)
-      if (reply === 0 && arrival === undefined) return { state: 'refused' }
+      const reply = await this.#gate.run(TAKE, [resource.place, resource.fence], [member, ttl, seen])
+      if (reply instanceof Buffer) return this.#granted(ask, reply, since, true)
+      if (arrival === undefined) return { state: 'refused' }
     }
     const since = this.#clock.now()
-    const keys = withLock(resource, resource.fence)
+    const keys = [resource.place, resource.queue, resource.fence]
     const reply = await this.#gate.run(ACQUIRE, keys, [member, ttl, seen, arrival ?? '', this.#prefix, this.#deaf])
-    if (reply instanceof Buffer) return this.#granted(resource, reply, since, false)
+    if (reply instanceof Buffer) return this.#granted(ask, reply, since, false)
     if (!Array.isArray(reply)) return { state: 'refused' }
-    return { state: 'queued', after: Number(reply[0]), arrival: String(reply[1]) }
+    return { state: 'queued', after: Number(reply[0]), arrival: String(reply[1]), asked: since }
   }
 
   async release(claim: Claim, thin: boolean): Promise<ReleaseAnswer> {
@@ -151,15 +154,12 @@ export class RedisStore implements LockStore {
   }
 
   async leave({ resource, member }: Claim): Promise<void> {
-    await this.#gate.run(RELEASE, withLock(resource, resource.fence), [member, 0, this.#prefix, this.#deaf])
+    await this.#end(resource, member, resource.fence, 0)
   }
 
   renew(claims: readonly Claim[], tell: (index: number, answer: RenewAnswer | Error, since: number) => void): void {
     for (const group of this.#grouped(claims)) {
-      const keys = group.flatMap((index) => {
-        const { holders, lock } = (claims[index] as Claim).resource
-        return [holders, lock ?? holders]
-      })
+      const keys = group.map((index) => (claims[index] as Claim).resource.place)
       const args = group.flatMap((index) => {
         const { member, ttl } = claims[index] as Claim
         return [member, ttl]
@@ -180,8 +180,7 @@ export class RedisStore implements LockStore {
 
   async replicate({ resource, member, ttl }: Claim, replicas: number): Promise<{ confirmed: number; since: number }> {
     const since = this.#clock.now()
-    const keys = [resource.holders, resource.lock ?? resource.holders]
-    const confirmed = await this.#replicator.run(RENEW, keys, [member, ttl], replicas)
+    const confirmed = await this.#replicator.run(RENEW, [resource.place], [member, ttl], replicas)
     return { confirmed, since }
   }
 
@@ -192,19 +191,24 @@ export class RedisStore implements LockStore {
     this.#gate.close()
   }
 
-  #granted({ slot }: Resource, reply: Buffer, since: number, thin: boolean): Grant {
+  #granted({ resource: { slot }, ttl }: Ask, reply: Buffer, since: number, thin: boolean): Grant {
     const token = reply.toString('latin1')
     const seen = this.#seen[slot]
     if (seen === undefined || token > seen) this.#seen[slot] = token
-    return { state: 'granted', token: BigInt(token), since, thin }
+    return { state: 'granted', token: BigInt(token), since, until: since + ttl, thin, called: false }
   }
 
   async #release(resource: Resource, member: string, thin: boolean, latch: string): Promise<Reply> {
-    if (thin && resource.lock !== undefined) {
-      const reply = await this.#gate.run(DROP, [resource.lock, latch], [member, LATCH_LIFE])
+    if (thin) {
+      const reply = await this.#gate.run(DROP, [resource.place, latch], [member, LATCH_LIFE])
       if (reply === 1) return reply
     }
-    return this.#gate.run(RELEASE, withLock(resource, latch), [member, LATCH_LIFE, this.#prefix, this.#deaf])
+    return this.#end(resource, member, latch, LATCH_LIFE)
+  }
+
+  #end({ place, queue, fence, slot }: Resource, member: string, latch: string, life: number): Promise<Reply> {
+    const keys = [place, queue, fence, latch]
+    return this.#gate.run(RELEASE, keys, [member, life, this.#seen[slot] ?? '0', this.#prefix, this.#deaf])
   }
 
   #places(slot: number): { free: number[]; count: number } {
@@ -227,11 +231,6 @@ export class RedisStore implements LockStore {
     }
     return [...bySlot.values()].flatMap((group) => chunks(group, RENEWALS))
   }
-}
-
-/** KEYS of acquire.lua and release.lua. */
-function withLock({ holders, queue, lock }: Resource, third: string): string[] {
-  return lock === undefined ? [holders, queue, third] : [holders, queue, third, lock]
 }
 
 function chunks<T>(items: T[], size: number): T[][] {

@@ -1,5 +1,5 @@
 import type { LossReason } from './channel.js'
-import type { Claim, LockStore, RenewAnswer } from './store.js'
+import { CLAIM, type Claim, type LockStore, type RenewAnswer } from './store.js'
 
 /** Milliseconds between two looks at the clock while leases are held: after a sleep of the machine timers are late by it. */
 const LOOK_EVERY = 50
@@ -12,6 +12,7 @@ const SOON = 1 / 12
 export interface Kept extends Claim {
   /** When it ends for sure, unless it is renewed before. */
   readonly deadline: number
+  /** Whether it is to be renewed. */
   readonly renew: boolean
   /** A renewal that was asked for at `since` succeeded. */
   extended(since: number): void
@@ -51,11 +52,24 @@ export class Renewal {
     return this.#kept.size
   }
 
-  /** Keeps a lease, granted at `since`. */
+  /** Keeps a lease, which began at `since`. */
   add(lease: Kept, since: number): void {
     const entry = { renewAt: since + lease.ttl * RENEW_AT, pending: 0 }
     this.#kept.set(lease, entry)
     this.#due(lease.renew ? Math.min(entry.renewAt, lease.deadline) : lease.deadline)
+  }
+
+  /** Keeps a lease that is shorter than its `ttl`, and prolongs it at once. */
+  confirm(lease: Kept): void {
+    const entry = { renewAt: this.#store.now() + CLAIM * RENEW_AT, pending: 0 }
+    this.#kept.set(lease, entry)
+    this.#due(lease.deadline)
+    // Its holder goes first.
+    setImmediate(() => {
+      if (this.#kept.get(lease) !== entry) return
+      entry.pending++
+      this.#renew([lease])
+    })
   }
 
   /** Keeps a lease no longer. */
@@ -125,8 +139,11 @@ export class Renewal {
       earliest = Math.min(earliest, lease.deadline, lease.renew ? entry.renewAt : Number.POSITIVE_INFINITY)
     }
     this.#earliest = earliest
-    if (due.length > 0)
-      this.#store.renew(due, (index, answer, since) => this.#onAnswer(due[index] as Kept, answer, since))
+    if (due.length > 0) this.#renew(due)
+  }
+
+  #renew(leases: readonly Kept[]): void {
+    this.#store.renew(leases, (index, answer, since) => this.#onAnswer(leases[index] as Kept, answer, since))
   }
 
   #onDeadline(lease: Kept, entry: Entry): void {
@@ -149,9 +166,11 @@ export class Renewal {
     }
     entry.pending--
     if (answer instanceof Error) {
-      entry.renewAt = Math.min(entry.renewAt, this.#store.now() + lease.ttl * RETRY_AT)
+      entry.renewAt = Math.min(entry.renewAt, this.#store.now() + (lease.deadline - since) * RETRY_AT)
       this.#due(entry.renewAt)
-    } else if (answer === 'extended') lease.extended(since)
-    else lease.lose(answer)
+    } else if (answer === 'extended') {
+      lease.extended(since)
+      entry.renewAt = Math.max(entry.renewAt, since + lease.ttl * RENEW_AT)
+    } else lease.lose(answer)
   }
 }

@@ -11,13 +11,12 @@ const SLOTS = 256
 export class Resource {
   /** The logical name. */
   readonly name: string
+  readonly mutex: boolean
   readonly slot: number
-  /** `<ns>:<family>-holders:{<slot>}:<name>`, for a mutex while others wait for it. */
-  readonly holders: string
-  /** `<ns>:<family>-queue:{<slot>}:<name>` */
+  /** `<ns>:<family>:{<slot>}:<name>`: who holds it. */
+  readonly place: string
+  /** `<ns>:<family>-queue:{<slot>}:<name>`: who waits for it. */
   readonly queue: string
-  /** `<ns>:lock:{<slot>}:<name>`, only of a mutex. */
-  readonly lock: string | undefined
   /** `<ns>:fence:{<slot>}`: the last fencing token. */
   readonly fence: string
 
@@ -26,9 +25,9 @@ export class Resource {
     const rest = `:{${slot}}:${name}`
     this.name = name
     this.slot = slot
-    this.holders = `${namespace}:${family}-holders${rest}`
+    this.mutex = family === 'lock'
+    this.place = `${namespace}:${family}${rest}`
     this.queue = `${namespace}:${family}-queue${rest}`
-    this.lock = family === 'lock' ? `${namespace}:lock${rest}` : undefined
     this.fence = `${namespace}:fence:{${slot}}`
   }
 }

@@ -24,18 +24,36 @@ export interface Ask extends Claim {
   readonly behind: boolean
 }
 
-/** A lease that a store granted. */
+/** Milliseconds that a waiter who was called holds its place before it must have prolonged it; as in queue.lua. */
+export const CLAIM = 1_000
+
+/** A lease that a store granted. Times on the store's clock. */
 export interface Grant {
   readonly state: 'granted'
   readonly token: bigint
-  /** When it was asked for, on the store's clock: the lease lasts at least `ttl` from then. */
+  /** When it began, or before. */
   readonly since: number
-  /** Whether nobody else waited. */
+  /** When it ends for sure, unless it is prolonged: after the `ttl`, or after {@link CLAIM} for a waiter who was called. */
+  readonly until: number
+  /** Whether it is a mutex for which nobody waited. */
   readonly thin: boolean
+  /** Whether it waited and was called, so that it must be prolonged at once. */
+  readonly called: boolean
 }
 
-/** What a store answers. `after`: milliseconds after which to ask again, if nobody called before. */
-export type Answer = Grant | { readonly state: 'queued'; readonly after: number; readonly arrival: string } | Refused
+/** A place in the queue. */
+export interface Queued {
+  readonly state: 'queued'
+  /** Milliseconds after which to ask again, if nobody called before. */
+  readonly after: number
+  /** When it came, in microseconds of the server's time. */
+  readonly arrival: string
+  /** When the question was asked, on the store's clock. */
+  readonly asked: number
+}
+
+/** What a store answers. */
+export type Answer = Grant | Queued | Refused
 
 /** Held by others. */
 export interface Refused {
@@ -47,8 +65,8 @@ export type RenewAnswer = 'extended' | Exclude<ReleaseAnswer, 'released'>
 
 /** Who hears from a store. */
 export interface StoreListener {
-  /** A waiter of this process is called: it must ask again. */
-  called(member: string): void
+  /** A waiter of this process is called: it has the lock for {@link CLAIM}. `at`: microseconds of the server's time. */
+  called(member: string, token: bigint, at: number): void
   /** Calls may have been missed: all waiters must ask again. */
   missed(): void
   /** Redis went away, or came back. */
