@@ -2,6 +2,7 @@ import bearerAuth from '@fastify/bearer-auth'
 import fastifyRedis from '@fastify/redis'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import cacheAside from '@larder/cache-aside'
+import locks from '@larder/locks'
 import tags from '@larder/tags'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Carts } from './cart.js'
@@ -10,6 +11,7 @@ import type { Config } from './config.js'
 import { type Database, openDatabase } from './database.js'
 import { MemoryVisits } from './memory-visits.js'
 import { openApi } from './open-api.js'
+import { Orders } from './orders.js'
 import { problemPlugin } from './problem.js'
 import type { Progress } from './progress.js'
 import { connectRedis, disconnectRedis, type RedisClient } from './redis.js'
@@ -17,6 +19,7 @@ import { RedisVisits } from './redis-visits.js'
 import { cartRoutes } from './routes/cart.js'
 import { categoryRoutes } from './routes/categories.js'
 import { healthRoutes } from './routes/health.js'
+import { orderRoutes } from './routes/orders.js'
 import { productImportRoutes } from './routes/product-import.js'
 import { productRoutes } from './routes/products.js'
 import { recentlyViewedRoutes } from './routes/recently-viewed.js'
@@ -68,10 +71,13 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   const shared = { redis: redis ?? (false as const), namespace: 'shop' }
   await app.register(cacheAside, { ...shared, version: database.identity, staleIfError: '1h' })
   await app.register(tags, shared)
+  // The locks of a process that died are free before those who wait for them give up.
+  await app.register(locks, { ...shared, ttl: '3s', wait: '5s' })
 
   const { cache } = app
   const catalogue = new Catalogue(database, cache, app.tags)
   const carts = new Carts(database, cache, catalogue)
+  const orders = new Orders({ database, locks: app.locks, catalogue, tags: app.tags })
   const visits = redis ? new RedisVisits(redis, database.identity) : new MemoryVisits()
 
   await app.register(healthRoutes, { database, redis })
@@ -80,6 +86,7 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   await app.register(categoryRoutes, { catalogue })
   await app.register(statsRoutes, { database, cache })
   await app.register(cartRoutes, { carts })
+  await app.register(orderRoutes, { orders })
   await app.register(recentlyViewedRoutes, { catalogue, visits })
   await app.ready()
   return { app, database, redis }

@@ -8,6 +8,7 @@ import {
   insertProduct,
   nextId,
   selectCategories,
+  selectCategoryIds,
   selectPage,
   selectProducts,
   updateProduct,
@@ -101,6 +102,15 @@ export class Catalogue {
     }
     await this.#cache.writeThrough(productKey(id), write, PRODUCT)
     await this.#tags.invalidate(ALL_CATEGORIES, categoryTag(categoryId))
+  }
+
+  /** After a sale: their pages and the lists that may show their stock. */
+  async renewStock(ids: readonly number[]): Promise<void> {
+    const categories = await selectCategoryIds(this.#database, ids)
+    await Promise.all([
+      this.#cache.delete(...ids.map(productKey)),
+      this.#tags.invalidate(ALL_CATEGORIES, ...categories.map(categoryTag)),
+    ])
   }
 
   /** After a bulk change: one invalidation, whatever its size. */

@@ -24,6 +24,30 @@ export const ImportRejectedError = createError<[string]>('SHOP_IMPORT_REJECTED',
 /** 401: the route needs to know whose cart or history is meant. */
 export const UserRequiredError = createError('SHOP_USER_REQUIRED', 'Say who you are in the header `x-demo-user`', 401)
 
+/** 404: there is no order of that id, or it is another user's. */
+export const OrderNotFoundError = createError<[number]>('SHOP_ORDER_NOT_FOUND', 'You have no order %d', 404)
+
+/** 409: there is less of a product than was ordered. */
+export const OutOfStockError = createError<[number, number, string]>(
+  'SHOP_OUT_OF_STOCK',
+  'Only %d are left of product %d, %s',
+  409,
+)
+
+/** 422: the idempotency key stood for another order. */
+export const KeyReusedError = createError<[string]>(
+  'SHOP_IDEMPOTENCY_KEY_REUSED',
+  'The Idempotency-Key %s stood for another order: send a new one',
+  422,
+)
+
+/** 503: the order had lost its locks and others sold meanwhile; it sold nothing. */
+export const OrderOvertakenError = createError(
+  'SHOP_ORDER_OVERTAKEN',
+  'Other orders overtook this one and nothing was sold, try again',
+  503,
+)
+
 /** 503: the route has nothing to answer with while Redis is away. */
 export const RedisUnavailableError = createError('SHOP_REDIS_UNAVAILABLE', 'Redis is away, try again', 503)
 

@@ -15,6 +15,7 @@ export const openApi = fp(async (app) => {
       tags: [
         { name: 'products', description: 'The catalogue. Product answers say in `Cache-Status` what the cache did.' },
         { name: 'cart', description: 'What belongs to one user, who is named by the header `x-demo-user`' },
+        { name: 'orders', description: 'Sold once, whatever fails, to who sends an `Idempotency-Key`' },
         { name: 'operation', description: 'How the shop is' },
       ],
       components: {

@@ -9,9 +9,23 @@ export const Problem = Type.Object(
   { statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() },
   { description: 'What went wrong' },
 )
+export type Problem = Static<typeof Problem>
 
 /** The answers that any route may give instead of its own. */
 export const problems = { '4xx': Problem, '5xx': Problem }
+
+/** An error that was foreseen, as it is answered. */
+export function toProblem({
+  statusCode = 500,
+  code,
+  message,
+}: Pick<FastifyError, 'statusCode' | 'code' | 'message'>): Problem {
+  return { statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message }
+}
+
+const UNFORESEEN = { code: 'SHOP_INTERNAL_ERROR', message: 'Something went wrong in the shop' }
+/** Seconds after which who was told that something is away may ask again. */
+const RETRY_AFTER = '1'
 
 /** Answers errors as {@link Problem}s. What nobody foresaw is logged, and told to nobody. */
 export const problemPlugin = fp(async (app) => {
@@ -22,16 +36,12 @@ export const problemPlugin = fp(async (app) => {
 })
 
 function answer(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const statusCode = error.statusCode ?? 500
+  const { statusCode = 500 } = error
   const foreseen = error.statusCode !== undefined && error.code !== undefined
   // Whoever went away while sending hears no answer, and it is no fault of ours.
   if (!foreseen && !request.raw.readableAborted) request.log.error({ err: error }, 'request failed')
-  const problem: Static<typeof Problem> = {
-    statusCode,
-    code: foreseen ? error.code : 'SHOP_INTERNAL_ERROR',
-    error: STATUS_CODES[statusCode] ?? 'Error',
-    message: foreseen ? error.message : 'Something went wrong in the shop',
-  }
+  const problem = toProblem(foreseen ? error : { statusCode, ...UNFORESEEN })
+  if (statusCode === 503) reply.header('retry-after', RETRY_AFTER)
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer') // RFC 9110, 15.5.2
   return reply.code(statusCode).type('application/json; charset=utf-8').send(problem)
 }

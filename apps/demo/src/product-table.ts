@@ -53,6 +53,15 @@ export async function selectCategories(database: Queryable): Promise<Category[]>
   return rows
 }
 
+/** The categories that these products are in, each once. */
+export async function selectCategoryIds(database: Queryable, ids: readonly number[]): Promise<number[]> {
+  const { rows } = await database.query<{ id: number }>(
+    'SELECT DISTINCT category_id AS id FROM shop.products WHERE id = ANY($1::int[])',
+    [ids],
+  )
+  return rows.map(({ id }) => id)
+}
+
 /** An id that no product has or will be given. */
 export async function nextId(database: Queryable): Promise<number> {
   const { rows } = await database.query<{ id: number }>(

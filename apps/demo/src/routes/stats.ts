@@ -16,7 +16,7 @@ export const statsRoutes: FastifyPluginAsyncTypebox<{ database: Database; cache:
       schema: {
         tags: ['operation'],
         summary: 'Figures over the whole shop',
-        description: 'Expensive aggregates: computed every 15 minutes, and after an import.',
+        description: 'Expensive aggregates: computed every 15 minutes, and after an import or an order.',
         response: { 200: Statistics, ...problems },
       },
     },

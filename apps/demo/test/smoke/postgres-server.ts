@@ -6,6 +6,8 @@ const SSL_REQUEST = 80_877_103
 const ENDS_UNIT = new Set(['Q', 'S'])
 const TERMINATE = 'X'
 const IDLE = 'I'
+/** A simple query, as clients end their transactions. */
+const COMMIT = /^Q.{4}COMMIT\0$/s
 
 type Unit = { socket: Socket; message: Buffer }
 
@@ -21,6 +23,8 @@ export class PostgresServer implements AsyncDisposable {
   #units: Unit[] = []
   #owner: Socket | undefined
   #running = false
+  /** Called when a transaction is committed and nobody knows it yet; its client hears of it when the promise is settled. */
+  onCommit: (() => Promise<void>) | undefined
 
   private constructor(pglite: PGlite) {
     this.#pglite = pglite
@@ -104,20 +108,28 @@ export class PostgresServer implements AsyncDisposable {
       if (unit === undefined) break
       this.#units.splice(index, 1)
       const answer = await this.#pglite.execProtocolRaw(unit.message, { syncToFs: false })
+      if (this.onCommit && COMMIT.test(unit.message.toString('latin1'))) await this.onCommit()
       // The last message says whether a transaction is open: ReadyForQuery with I, T or E.
       const status = String.fromCharCode(answer.at(-1) ?? 0)
       this.#owner = status === IDLE ? undefined : unit.socket
-      unit.socket.write(answer)
+      if (this.#sockets.has(unit.socket)) unit.socket.write(answer)
+      else await this.#rollBack(unit.socket) // it left while its query ran
     }
     this.#running = false
+  }
+
+  /** Ends the transaction of a client that is gone. */
+  async #rollBack(socket: Socket): Promise<void> {
+    if (this.#owner !== socket) return
+    await this.#pglite.exec('ROLLBACK')
+    this.#owner = undefined
   }
 
   async #leave(socket: Socket): Promise<void> {
     this.#sockets.delete(socket)
     this.#units = this.#units.filter((unit) => unit.socket !== socket)
-    if (this.#owner !== socket) return
-    this.#owner = undefined
-    await this.#pglite.exec('ROLLBACK')
+    if (this.#running) return
+    await this.#rollBack(socket)
     await this.#run()
   }
 }

@@ -1,0 +1,149 @@
+import { type Database, type Order, openDatabase, openPglite, type Product, type Statistics } from '@larder/demo'
+import { pollUntil, startRedis } from '@larder/test-redis'
+import t from 'tap'
+import { type Answer, type Problem, ShopClient } from './smoke/client.js'
+import { PostgresServer } from './smoke/postgres-server.js'
+import { ShopProcess } from './smoke/shop-process.js'
+
+const PROCESSES = 4
+const BUYERS = 200
+/** Buyers hear from the shop so often until one process is killed. */
+const KILLED_AFTER = 60
+const MAX_ATTEMPTS = 10
+/** Fewer than are wanted of each. */
+const STOCK = 55
+const PRICES = [0.1, 2.5, 19.99, 7, 120.35]
+
+type Reply = Answer<Order | Problem>
+type Purchase = { user: string; key: string; items: { productId: number; quantity: number }[] }
+
+const pglite = await openPglite()
+const postgres = await PostgresServer.start(pglite)
+const redis = await startRedis()
+const database: Database = await openDatabase(postgres.url, () => {})
+t.teardown(async () => {
+  await database.close()
+  await postgres.stop()
+  await pglite.close()
+  await redis.stop()
+})
+
+const open = async () => {
+  const shop = new ShopProcess({ REDIS_URL: redis.url, DATABASE_URL: postgres.url })
+  return { shop, client: new ShopClient(await shop.address()) }
+}
+
+const makeProducts = (client: ShopClient, stock: number) =>
+  Promise.all(
+    PRICES.map(async (price) => {
+      const draft = { name: 'Wanted by all', price, categoryId: 1, stock }
+      return (await client.change<Product>('POST', '/products', draft)).body
+    }),
+  )
+
+/** Sends it until it is answered, each time to the next process. */
+async function insist(clients: readonly ShopClient[], first: number, { items, user, key }: Purchase): Promise<Reply> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const client = clients[(first + attempt) % clients.length]!
+    const reply = await client.order<Order | Problem>(items, user, key).catch(() => undefined)
+    if (reply !== undefined && reply.status !== 503) return reply
+  }
+  throw new Error(`${key} was never answered`)
+}
+
+t.test(
+  'a process that dies between the sale and its answer: another one answers, and sells nothing more',
+  async (t) => {
+    const [dying, heir] = await Promise.all([open(), open()])
+    t.teardown(() => Promise.all([dying.shop.stop(), heir.shop.stop()]))
+    const [product] = await makeProducts(heir.client, 10)
+    const items = [{ productId: product!.id, quantity: 3 }]
+    await heir.client.get(`/products/${product!.id}`)
+    postgres.onCommit = async () => {
+      postgres.onCommit = undefined
+      await dying.shop.stop('SIGKILL')
+    }
+    await t.rejects(dying.client.order(items, 'ann', 'crash'))
+    const { rows } = await database.query('SELECT status, body FROM shop.order_answers WHERE key = $1', ['crash'])
+    const { status, body, headers } = await heir.client.order<Order>(items, 'ann', 'crash')
+    t.same({ status, body }, rows[0])
+    t.match(body, { items: [{ quantity: 3 }], total: 0.3 })
+    t.equal(headers.get('idempotent-replayed'), 'true')
+    t.equal((await heir.client.get<Product>(`/products/${product!.id}`)).body.stock, 7)
+    t.same((await heir.client.get<{ items: Order[] }>('/orders', 'ann')).body.items, [body])
+  },
+)
+
+t.test('200 buyers, 4 processes, one killed: what was told is what was sold, once each', async (t) => {
+  const shops = await Promise.all(Array.from({ length: PROCESSES }, open))
+  t.teardown(() => Promise.all(shops.map(({ shop }) => shop.stop())))
+  const clients = shops.map(({ client }) => client)
+  const products = await makeProducts(clients[0]!, STOCK)
+  const before = (await clients[0]!.get<Statistics>('/stats')).body
+
+  let answered = 0
+  let killed: Promise<unknown> | undefined
+  const begun = performance.now()
+  const purchases = Array.from({ length: BUYERS }, (_, i): Purchase => {
+    const chosen = products.filter((_, p) => p === i % 5 || p === (i >> 2) % 5)
+    const items = chosen.map(({ id }, position) => ({ productId: id, quantity: 1 + ((i + position) % 2) }))
+    return { user: `buyer-${i}`, key: `purchase-${i}`, items: i % 3 === 0 ? items.reverse() : items }
+  })
+  const outcomes = await Promise.all(
+    purchases.map(async (purchase, i) => {
+      // Every eighth presses the button twice.
+      const presses = i % 8 === 0 ? [i, i + 1] : [i]
+      const replies = await Promise.all(presses.map((first) => insist(clients, first, purchase)))
+      if (++answered === KILLED_AFTER) killed = shops[1]!.shop.stop('SIGKILL')
+      return { purchase, replies }
+    }),
+  )
+  const seconds = (performance.now() - begun) / 1_000
+  t.match(await killed, { signal: 'SIGKILL' })
+
+  const sold = new Map(products.map(({ id }) => [id, 0]))
+  let cents = 0
+  const told: string[] = []
+  for (const { purchase, replies } of outcomes) {
+    const [{ status, body }] = replies as [Reply]
+    for (const reply of replies) t.same([reply.status, reply.body], [status, body], 'twice the same answer')
+    if (status !== 201) {
+      t.match({ status, body }, { status: 409, body: { code: 'SHOP_OUT_OF_STOCK' } })
+      continue
+    }
+    const { total } = body as Order
+    cents += Math.round(total * 100)
+    told.push(`${purchase.user} ${total}`)
+    for (const { productId, quantity } of purchase.items) sold.set(productId, sold.get(productId)! + quantity)
+  }
+  const refusals = BUYERS - told.length
+  t.ok(told.length > 50 && refusals > 10, `${told.length} sold, ${refusals} refused, in ${seconds.toFixed(1)} s`)
+
+  const stocks = await database.query<{ id: number; stock: number }>(
+    'SELECT id, stock FROM shop.products WHERE id = ANY($1::int[]) ORDER BY id',
+    [products.map(({ id }) => id)],
+  )
+  t.same(
+    stocks.rows,
+    [...sold].sort(([one], [other]) => one - other).map(([id, quantity]) => ({ id, stock: STOCK - quantity })),
+  )
+  t.ok(stocks.rows.every(({ stock }) => stock >= 0))
+  const charged = await database.query<{ line: string }>(
+    `SELECT user_id || ' ' || sum(quantity * unit_price)::float8 AS line FROM shop.orders JOIN shop.order_items ON order_id = orders.id
+     WHERE user_id LIKE 'buyer-%' GROUP BY orders.id`,
+  )
+  t.same(charged.rows.map(({ line }) => line).sort(), told.sort(), 'every sale that was told, once, and no other')
+
+  for (const [i, client] of clients.entries()) {
+    if (i === 1) continue
+    await pollUntil('the figures', async () => {
+      const { orders, revenue } = (await client.get<Statistics>('/stats')).body
+      const pages = await Promise.all(products.map(({ id }) => client.get<Product>(`/products/${id}`)))
+      return (
+        orders - before.orders === told.length &&
+        Math.round((revenue - before.revenue) * 100) === cents &&
+        pages.every(({ body }) => body.stock === STOCK - sold.get(body.id)!)
+      )
+    })
+  }
+})
