@@ -122,9 +122,18 @@ export class Breaker {
     this.#schedule()
   }
 
-  /** Another connection reached the server: connect now rather than wait for the client's back-off. */
-  nudge(): void {
-    if (this.#client.status === 'reconnecting') this.#client.connect().catch(() => {})
+  /**
+   * Another connection reached the server, at this address: connect now rather than wait for the client's back-off. A client that
+   * Sentinel directs and that is still at the old primary, which may answer for a while, is sent to the new one.
+   */
+  nudge(address?: string): void {
+    const client = this.#client
+    if (client.status === 'reconnecting') client.connect().catch(() => {})
+    else if (client.status === 'ready' && !('nodes' in client) && client.options.sentinels) {
+      if (address === undefined || addressOf(client) === address) return
+      this.trip('Sentinel has made another server the primary')
+      client.disconnect(true)
+    }
   }
 
   /** Ends one user's interest; the last one's end removes every listener and timer. */
@@ -179,6 +188,11 @@ export class Breaker {
     redisChannel.publish({ type: state, reason: this.#reason })
     for (const listener of this.#listeners) listener(state === 'up')
   }
+}
+
+/** Where a client is connected to. */
+export function addressOf({ stream }: Redis): string | undefined {
+  return stream?.remotePort === undefined ? undefined : `${stream.remoteAddress} ${stream.remotePort}`
 }
 
 async function ping(client: RedisClient): Promise<void> {

@@ -267,7 +267,7 @@ function share(client: RedisClient, options: NamespaceOptions, gate: Gate): Shar
       onTime: (milliseconds) => {
         created.offset = milliseconds - clock.now()
       },
-      onReached: () => gate.breaker.nudge(),
+      onReached: (address) => gate.breaker.nudge(address),
     })
     const created: Shared = Object.assign(state, { feed })
     shared = created

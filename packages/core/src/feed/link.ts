@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { addressOf } from '../breaker.js'
 import type { Clock } from '../clock.js'
 
 /** Options of a {@link Link}. */
@@ -19,7 +20,7 @@ export interface LinkOptions {
 /** What a {@link Link} tells. */
 export interface LinkEvents {
   /** Listening, from now on. */
-  armed(): void
+  armed(address: string | undefined): void
   /** Redis time of this node, in milliseconds, at this moment. */
   time(milliseconds: number): void
   /** A PING was answered. */
@@ -70,6 +71,8 @@ export class Link {
       enableAutoPipelining: false,
       maxRetriesPerRequest: null,
       readOnly: false,
+      // Sentinel tells of a failover while the old primary may go on answering.
+      failoverDetector: true,
       connectionName: 'larder-feed',
       retryStrategy: (attempt: number) => (this.#refused ? REFUSED : Math.min(20 * 2 ** Math.min(attempt, 4), 200)),
     } as never)
@@ -79,6 +82,11 @@ export class Link {
     this.#redis.on('close', () => this.#onLost())
     this.#redis.on('messageBuffer', (_channel: Buffer, message: unknown) => this.#onMessage(message))
     this.#redis.connect().catch(() => {})
+  }
+
+  /** Where it is connected to. */
+  get address(): string | undefined {
+    return addressOf(this.#redis)
   }
 
   /** Ends the connection. */
@@ -114,7 +122,7 @@ export class Link {
       this.#lastBeat = sent
       clearInterval(this.#beat)
       this.#beat = setInterval(() => this.#onBeat(), this.#options.every).unref()
-      this.#options.on.armed()
+      this.#options.on.armed(this.address)
     } catch (error) {
       // The server went away, is loading, or refuses: once more from the start.
       if (attempt === this.#attempt && isRefusal(error)) {

@@ -14,8 +14,8 @@ export interface RedisFeedOptions {
   readonly heartbeat: number
   /** Told of Redis time, in milliseconds. */
   onTime(milliseconds: number): void
-  /** Redis was reached although the client may still be waiting to reconnect. */
-  onReached(): void
+  /** Redis was reached, at this address, although the client may still be waiting to reconnect. */
+  onReached(address: string | undefined): void
 }
 
 const CHANNEL = 'larder:feed'
@@ -126,9 +126,9 @@ export class RedisFeed implements Feed {
       limit: this.#options.heartbeat,
       channel: CHANNEL,
       on: {
-        armed: () => {
+        armed: (address) => {
           this.channel = [...this.#links.values()].every((link) => link.tracking) ? '' : CHANNEL
-          this.#options.onReached()
+          this.#options.onReached(address)
           void this.#recover()
         },
         time: (milliseconds) => this.#options.onTime(milliseconds),
