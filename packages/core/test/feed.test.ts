@@ -1,7 +1,7 @@
 import { encodeTag, feedChannel, type Namespace, namespaceTag } from '@larder/core'
 import { pollUntil, type RedisServer, startProxy, startRedis, uniqueNamespace } from '@larder/test-redis'
 import t, { type Test } from 'tap'
-import { busy, client, Ear, namespaceOf, splitClient, type T, trusted } from './setup.js'
+import { busy, client, Ear, Journal, namespaceOf, splitClient, type T, trusted } from './setup.js'
 
 async function serverOf(t: T, args: string[] = []): Promise<RedisServer> {
   const server = await startRedis({ args })
@@ -334,7 +334,7 @@ async function user(t: Test, ...rules: string[]) {
   return { server, redis }
 }
 
-for (const rules of [['-client|tracking'], ['-client'], ['-@dangerous', '-client|tracking']]) {
+for (const rules of [['-client|tracking'], ['-client'], ['-@dangerous', '+info', '-client|tracking']]) {
   t.test(`where tracking is refused (${rules.join(' ')}) processes tell each other`, async (t) => {
     const { server, redis } = await user(t, ...rules)
     const name = uniqueNamespace()
@@ -364,7 +364,9 @@ for (const rules of [['-client|tracking'], ['-client'], ['-@dangerous', '-client
 
 t.test('where neither tracking nor pub/sub is allowed nothing is trusted, and nothing else fails', async (t) => {
   const { redis } = await user(t, 'resetchannels', '-client|tracking')
-  const namespace = namespaceOf(t, redis(), { heartbeat: 200 })
+  const log = new Journal()
+  const namespace = namespaceOf(t, redis(), { heartbeat: 200, log })
+  await pollUntil('a word of it', () => log.warnings.some((line) => line.includes('refuses to tell of changes')))
   await namespace.settled(300)
   t.equal(namespace.gate?.up, true)
   t.equal(namespace.trusted(), false)

@@ -71,6 +71,8 @@ export class Link {
       enableAutoPipelining: false,
       maxRetriesPerRequest: null,
       readOnly: false,
+      // A silent peer answers no farewell.
+      disconnectTimeout: 50,
       // Sentinel tells of a failover while the old primary may go on answering.
       failoverDetector: true,
       connectionName: 'larder-feed',
