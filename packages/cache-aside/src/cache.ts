@@ -174,8 +174,8 @@ export class Cache {
    * @example const catalogue = cache.namespace('catalogue', { ttl: '10m' })
    */
   namespace(name: string, defaults?: EntryOptions): Cache {
-    const names = new OptionReader({ name })
-    const child = names.namespace('name', name)
+    const names = new OptionReader({ name: name ?? '' })
+    const child = names.namespace('name', '')
     const reader = new OptionReader(defaults)
     const path = this.#path === '' ? child : `${this.#path}:${child}`
     const call: Call = {

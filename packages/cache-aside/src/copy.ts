@@ -74,7 +74,7 @@ export class Copy extends Item {
     this.epoch = envelope.epoch
     this.loadMs = envelope.loadMs
     this.tags = tags
-    this.bytes = envelope.bytes.length - envelope.start
+    this.bytes = envelope.end - envelope.start
   }
 
   /** The value for one caller. */

@@ -1,20 +1,27 @@
 import { randomFillSync } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import type { Epoch, Tag } from '@larder/core'
 
 /*
  * What stands in Redis under `<ns>:v:{key}` for an entry, all numbers big-endian:
  *
- *      0  'E1'                          28  stale until (double, ms)
+ *      0  'E1'; 'X1' once expired       28  stale until (double, ms)
  *      2  flags                         36  error until (double, ms)
  *      3  length of the codec's id      44  epoch (double, µs)
  *      4  id (8 bytes)                  52  load time (float, ms)
  *     12  fresh until (double, ms)      56  length of the tags (32 bits)
  *     20  created (double, ms)          60  the codec's id (ASCII), tags (JSON, when there are any), payload
+ *                                           last 4 bytes: CRC-32 of all before, as it was with 'E1' (little-endian)
  *
- * Dates are Redis time. `expire.lua` overwrites bytes 4 to 20; the other scripts compare bytes 0 to 12.
+ * Dates are Redis time. `expire.lua` overwrites the first byte; the other scripts compare bytes 0 to 12. The checksum is there because
+ * what was cut short, or written over by somebody else, might still decode to a value.
  */
 const HEADER_BYTES = 60
+const CHECKSUM_BYTES = 4
 const ENTRY = 0x4531
+const EXPIRED = 0x5831
+/** The CRC-32 of any bytes that end with their CRC-32. */
+const RESIDUE = 0x2144df1c
 /** `L1` and a token: somebody loads this key. `W1`: somebody writes it to the database. */
 const LOADING = 0x4c31
 const WRITING = 0x5731
@@ -57,6 +64,8 @@ export class Envelope implements EnvelopeFields {
   readonly bytes: Buffer
   /** Where the payload begins. */
   readonly start: number
+  /** Where it ends. */
+  readonly end: number
   readonly #codecEnd: number
 
   /** Makes the bytes of an entry, with an id that no other has. */
@@ -64,7 +73,8 @@ export class Envelope implements EnvelopeFields {
     const tags = fields.tags.length > 0 ? Buffer.from(JSON.stringify(fields.tags)) : undefined
     const codecEnd = HEADER_BYTES + fields.codec.length
     const start = codecEnd + (tags?.length ?? 0)
-    const bytes = Buffer.allocUnsafe(start + fields.payload.length)
+    const end = start + fields.payload.length
+    const bytes = Buffer.allocUnsafe(end + CHECKSUM_BYTES)
     bytes.writeUInt16BE(ENTRY, 0)
     bytes[2] = KINDS[fields.kind] | (fields.compressed ? COMPRESSED : 0)
     bytes[3] = fields.codec.length
@@ -79,6 +89,7 @@ export class Envelope implements EnvelopeFields {
     bytes.write(fields.codec, HEADER_BYTES, 'latin1')
     tags?.copy(bytes, codecEnd)
     fields.payload.copy(bytes, start)
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, end)), end)
     return new Envelope(bytes)
   }
 
@@ -87,6 +98,7 @@ export class Envelope implements EnvelopeFields {
     this.bytes = bytes
     this.#codecEnd = HEADER_BYTES + (bytes[3] as number)
     this.start = this.#codecEnd + bytes.readUInt32BE(56)
+    this.end = bytes.length - CHECKSUM_BYTES
   }
 
   /** Whether it was made by the codec of this id. */
@@ -101,7 +113,7 @@ export class Envelope implements EnvelopeFields {
   }
 
   get freshUntil(): number {
-    return this.bytes.readDoubleBE(12)
+    return this.bytes[0] === EXPIRED >> 8 ? 0 : this.bytes.readDoubleBE(12)
   }
 
   get created(): number {
@@ -148,7 +160,7 @@ export class Envelope implements EnvelopeFields {
   }
 
   get payload(): Buffer {
-    return this.bytes.subarray(this.start)
+    return this.bytes.subarray(this.start, this.end)
   }
 }
 
@@ -164,7 +176,7 @@ const ABSENT: Slot = { state: 'absent' }
 const PLACEHOLDER: Slot = { state: 'placeholder' }
 
 /** An id that no other entry has. */
-export function newId(): Buffer {
+function newId(): Buffer {
   return randomFillSync(Buffer.allocUnsafe(8))
 }
 
@@ -185,9 +197,26 @@ function isDated({ freshUntil, staleUntil, errorUntil, created, epoch }: Envelop
 
 /** The entry that these bytes are, its dates and tags not looked at; `undefined` when they are none. */
 export function asEntry(bytes: Buffer): Envelope | undefined {
-  if (bytes.length < HEADER_BYTES || bytes.readUInt16BE(0) !== ENTRY) return undefined
+  if (bytes.length < HEADER_BYTES + CHECKSUM_BYTES) return undefined
+  const magic = bytes.readUInt16BE(0)
+  if ((magic !== ENTRY && magic !== EXPIRED) || !isWhole(bytes, magic)) return undefined
   const envelope = new Envelope(bytes)
-  return envelope.start <= bytes.length && envelope.kind !== undefined ? envelope : undefined
+  return envelope.start <= envelope.end && envelope.kind !== undefined ? envelope : undefined
+}
+
+function isWhole(bytes: Buffer, magic: number): boolean {
+  if (magic === ENTRY) return crc32(bytes) === RESIDUE
+  bytes.writeUInt16BE(ENTRY, 0)
+  const whole = crc32(bytes) === RESIDUE
+  bytes.writeUInt16BE(EXPIRED, 0)
+  return whole
+}
+
+/** The same entry, stale from now on: what `expire.lua` makes of it. */
+export function expired({ bytes }: Envelope): Buffer {
+  const copy = Buffer.from(bytes)
+  copy.writeUInt16BE(EXPIRED, 0)
+  return copy
 }
 
 /** The tags of a stored list; `undefined` when it is none. */

@@ -15,7 +15,7 @@ if value then
     local left = redis.call('PTTL', KEYS[1])
     if left >= 0 then return { 0, false, math.max(left, 1) } end
   end
-  if head == 'E1' and #value >= 60 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
+  if (head == 'E1' or head == 'X1') and #value >= 64 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if ARGV[4] ~= '' then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end

@@ -1,5 +1,5 @@
 import type { Namespace } from '@larder/core'
-import { decodeSlot } from './envelope.js'
+import { decodeSlot, expired } from './envelope.js'
 import { type Bounds, Fifo, Item } from './fifo.js'
 import type { Grant, Store } from './store.js'
 
@@ -118,8 +118,7 @@ export class MemoryStore implements Store {
     const held = this.#slots.peek(key)
     const slot = decodeSlot(this.#slot(key))
     if (slot.state === 'entry' && held) {
-      held.bytes = Buffer.from(held.bytes)
-      held.bytes.writeDoubleBE(0, 12)
+      held.bytes = expired(slot.envelope)
     } else this.#slots.delete(key)
     this.#tell(key)
   }

@@ -39,7 +39,7 @@ export function decodePayload(entry: Envelope, { codec, maxValueBytes }: Payload
   const { kind } = entry
   if (kind === 'undefined') return undefined
   if (kind === 'codec' && codec.decodeText && !entry.compressed) {
-    return codec.decodeText(entry.bytes.toString('utf8', entry.start))
+    return codec.decodeText(entry.bytes.toString('utf8', entry.start, entry.end))
   }
   const bytes = entry.compressed ? gunzipSync(entry.payload, { maxOutputLength: maxValueBytes }) : entry.payload
   if (kind === 'codec') return codec.decode(bytes)

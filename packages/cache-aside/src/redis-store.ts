@@ -10,7 +10,6 @@ import {
   type Reply,
   type Script,
 } from '@larder/core'
-import { newId } from './envelope.js'
 import type { Grant, Store } from './store.js'
 
 const LEASE = loadScript(import.meta.url, './lease.lua')
@@ -101,7 +100,7 @@ export class RedisStore implements Store {
   async expire(key: string): Promise<void> {
     await this.#namespace.outbox?.run({
       id: `expire ${key}`,
-      apply: (redis) => this.#told(EXPIRE, key, [Buffer.concat([newId(), Buffer.alloc(8)])], redis),
+      apply: (redis) => this.#told(EXPIRE, key, [], redis),
     })
   }
 

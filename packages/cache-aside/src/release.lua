@@ -7,7 +7,8 @@ if redis.pcall('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
 elseif redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
-  if redis.pcall('GETRANGE', KEYS[1], 0, 0) == 'E' then redis.call('SETRANGE', KEYS[1], 0, 'E') end
+  local first = redis.pcall('GETRANGE', KEYS[1], 0, 0)
+  if first == 'E' or first == 'X' then redis.call('SETRANGE', KEYS[1], 0, first) end
 else
   return 0
 end
