@@ -1,0 +1,573 @@
+import { createRequire } from 'node:module'
+import fastifyRedis from '@fastify/redis'
+import cacheAside, {
+  type Cache,
+  type CacheAsideOptions,
+  type CacheEvent,
+  cacheChannel,
+  cacheAside as named,
+} from '@larder/cache-aside'
+import { pollUntil, sharedRedis, startRedis, uniqueNamespace } from '@larder/test-redis'
+import fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { resolveCall } from '../dist/call-options.js'
+import { resolveOptions } from '../dist/options.js'
+import { client, codeOf, counter, Gate, open } from './setup.js'
+
+const codec = { id: 'x', encode: String, decode: String, freezable: true }
+
+t.test('the defaults are what the README says', async (t) => {
+  const { call, codec: json, ...options } = resolveOptions({})
+  t.strictSame(options, {
+    redis: undefined,
+    name: undefined,
+    namespace: 'larder',
+    version: undefined,
+    memory: { maxEntries: 10_000, maxBytes: 64 * 1024 * 1024, ttl: 60_000 },
+    deadline: 250,
+    compressAbove: Number.POSITIVE_INFINITY,
+    heartbeat: 2_000,
+    lease: 5_000,
+    replayFor: 30_000,
+    outboxLimit: 10_000,
+    maxValueBytes: 8 * 1024 * 1024,
+  })
+  t.equal(json.id, 'json')
+  const { implicit: _, cache: __, ...entry } = call
+  t.strictSame(entry, {
+    ttl: 300_000,
+    staleWhileRevalidate: 0,
+    staleIfError: 0,
+    jitter: 0,
+    eager: 0,
+    softTimeout: undefined,
+    hardTimeout: undefined,
+    memory: true,
+    clone: false,
+    tags: undefined,
+    signal: undefined,
+    force: false,
+    schema: undefined,
+  })
+  t.strictSame(resolveCall({}, call), call, 'and the default of a call is that of its cache')
+})
+
+t.test('durations are milliseconds or text, sizes bytes or text', async (t) => {
+  const options = resolveOptions({
+    ttl: '10m',
+    staleWhileRevalidate: '1h',
+    staleIfError: 1500,
+    deadline: '1s',
+    lease: '2s',
+    replayFor: 0,
+    feed: { heartbeat: '500ms' },
+    memory: { maxBytes: '2kb', ttl: '1d' },
+    compressAbove: '4kb',
+    maxValueBytes: '1.5mb',
+    timeout: { soft: '1s', hard: '2s' },
+    eager: true,
+  })
+  t.equal(options.call.ttl, 600_000)
+  t.equal(options.call.staleWhileRevalidate, 3_600_000)
+  t.equal(options.call.staleIfError, 1_500)
+  t.equal(options.deadline, 1_000)
+  t.equal(options.lease, 2_000)
+  t.equal(options.replayFor, 0)
+  t.equal(options.heartbeat, 500)
+  t.strictSame(options.memory, { maxEntries: 10_000, maxBytes: 2048, ttl: 86_400_000 })
+  t.equal(options.compressAbove, 4096)
+  t.equal(options.maxValueBytes, 1.5 * 1024 * 1024)
+  t.equal(options.call.softTimeout, 1_000)
+  t.equal(options.call.hardTimeout, 2_000)
+  t.equal(options.call.eager, 1, 'true is a beta of 1')
+  t.equal(resolveOptions({ timeout: 5 }).call.hardTimeout, 5, 'a lone duration is the hard timeout')
+  t.equal(resolveOptions({ memory: false }).memory, undefined)
+})
+
+const DURATION = /a positive duration/
+const DURATION_0 = /a duration of 0 or more/
+const SIZE = /a positive size/
+const BAD_DURATIONS = [-1, Number.NaN, Number.POSITIVE_INFINITY, 'soon', '', {}, true, null, [1]]
+/** Each option with its rule and values that break it. */
+const BAD: [option: string, rule: RegExp, values: unknown[]][] = [
+  ['ttl', DURATION, [0, ...BAD_DURATIONS]],
+  ['staleWhileRevalidate', DURATION_0, BAD_DURATIONS],
+  ['staleIfError', DURATION_0, BAD_DURATIONS],
+  ['jitter', /a number from 0 to 1/, [-0.1, 1.1, Number.NaN, '0.5', true, null]],
+  ['eager', /a boolean or a number of 0 or more/, [-1, Number.NaN, Number.POSITIVE_INFINITY, 'yes', null]],
+  ['clone', /a boolean/, [0, 'true', null]],
+  ['timeout', /a positive duration or \{ soft, hard \}/, [0, -1, 'never', true, null]],
+  ['timeout.soft', DURATION, [0, -1, 'never']],
+  ['timeout.hard', DURATION, [0, -1, 'never']],
+  ['timeout.medium', /Unknown option `timeout.medium`: expected one of `soft`, `hard`/, [1]],
+]
+const BAD_REGISTRATION: typeof BAD = [
+  ...BAD,
+  ['deadline', DURATION, [0, ...BAD_DURATIONS]],
+  ['lease', DURATION, [0, ...BAD_DURATIONS]],
+  ['replayFor', DURATION_0, BAD_DURATIONS],
+  ['feed', /an object/, [1, 'x', [], null]],
+  ['feed.heartbeat', DURATION, [0, ...BAD_DURATIONS]],
+  ['feed.other', /Unknown option `feed.other`: expected one of `heartbeat`/, [1]],
+  ['memory', /an object/, [true, 1, 'x', [], null]],
+  ['memory.maxEntries', /a whole number of at least 1/, [0, -1, 1.5, '10', Number.NaN, Number.POSITIVE_INFINITY]],
+  ['memory.maxBytes', SIZE, [0, -1, '10xb', 'much', Number.NaN, null]],
+  ['memory.ttl', DURATION, [0, -1]],
+  ['memory.other', /Unknown option `memory.other`/, [1]],
+  ['compressAbove', SIZE, [0, -1, 'much', null]],
+  ['maxValueBytes', SIZE, [0, -1, 'much', null]],
+  ['outboxLimit', /a whole number of at least 1/, [0, -1, 1.5, '10']],
+  ['namespace', /a non-empty string of at most 64/, ['', 'a:b', '{a}', 'a b', 'a\0', 'x'.repeat(65), 1, null]],
+  ['version', /a non-empty string of at most 64/, ['', 'a:b', 1, null]],
+  ['name', /a non-empty string/, ['', 1, null]],
+  [
+    'codec',
+    /a codec/,
+    ['json', {}, null, { ...codec, id: '' }, { ...codec, id: 'é' }, { ...codec, id: 'x'.repeat(33) }],
+  ],
+  [
+    'codec',
+    /a codec/,
+    [
+      { ...codec, encode: 1 },
+      { ...codec, decode: undefined },
+      { ...codec, freezable: 'yes' },
+    ],
+  ],
+  ['redis', /an ioredis client, a namespace of @fastify\/redis or `false`/, [true, 1, {}, null]],
+  ['redis', /a namespace of @fastify\/redis, and none is registered/, ['main']],
+  ['other', /Unknown option `other`: expected one of .*`ttl`/, [1]],
+  ['tags', /Unknown option `tags`/, [['a']]],
+]
+const BAD_CALL: typeof BAD = [
+  ...BAD,
+  ['memory', /a boolean/, [0, 'no', null, {}]],
+  ['tags', /an array of non-empty strings or a function/, ['tag', [''], [1], {}, null]],
+  ['signal', /an AbortSignal/, [{}, 1, new AbortController(), null]],
+  ['force', /a boolean/, [1, 'yes', null]],
+  ['schema', /a Standard Schema/, [{}, 1, { '~standard': {} }, null]],
+  ['other', /Unknown option `other`: expected one of .*`ttl`/, [1]],
+  ['namespace', /Unknown option `namespace`/, ['x']],
+]
+
+function nested(option: string, value: unknown): Record<string, unknown> {
+  const [outer, inner] = option.split('.') as [string, string | undefined]
+  return { [outer]: inner === undefined ? value : { [inner]: value } }
+}
+
+/** What a message says of the value. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `\`'${value}'\` (string)`
+  if (value === null) return '`null`'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' ? 'a object' : `\`${value}\` (${typeof value})`
+}
+
+function says(t: Test, error: unknown, [option, rule]: [string, RegExp, unknown[]], value: unknown): void {
+  const { code, message } = error as { code?: string; message?: string }
+  t.equal(code, 'LARDER_INVALID_OPTION', `${option} of ${String(value)}`)
+  t.match(message, rule)
+  t.ok(message?.includes(`\`${option}\``), `the option is named: ${message}`)
+  if (!message?.startsWith('Unknown')) t.ok(message?.endsWith(`got ${shown(value)}`), `the value is shown: ${message}`)
+}
+
+t.test('a bad or unknown option of the registration is an error that names option, rule and value', async (t) => {
+  for (const bad of BAD_REGISTRATION) {
+    for (const value of bad[2]) {
+      const app = fastify()
+      const error = await app
+        .register(cacheAside, { redis: false, ...nested(bad[0], value) } as CacheAsideOptions)
+        .then(
+          () => undefined,
+          (reason: unknown) => reason,
+        )
+      says(t, error, bad, value)
+      await app.close().catch(() => {})
+    }
+  }
+})
+
+t.test('a bad or unknown option of a call rejects with an error that names option, rule and value', async (t) => {
+  const { cache } = await open(t, { redis: false })
+  const calls: [string, (options: never) => Promise<unknown>][] = [
+    ['getOrSet', (options) => cache.getOrSet('key', () => 1, options)],
+    ['entry', (options) => cache.entry('key', () => 1, options)],
+    ['get', (options) => cache.get('key', options)],
+    ['set', (options) => cache.set('key', 1, options)],
+    ['writeThrough', (options) => cache.writeThrough('key', () => 1, options)],
+    ['getMany', (options) => cache.getMany(['key'], () => [1], options)],
+  ]
+  for (const [i, [name, call]] of calls.entries()) {
+    for (const bad of BAD_CALL) {
+      // All values by one method, one value by all methods.
+      for (const value of i === 0 ? bad[2] : bad[2].slice(0, 1)) {
+        const error = await call(nested(bad[0], value) as never).then(
+          () => new Error(`${name} took it`),
+          (reason: unknown) => reason,
+        )
+        says(t, error, bad, value)
+      }
+    }
+    t.equal(await codeOf(call(null as never)), 'LARDER_INVALID_OPTION')
+    t.equal(await codeOf(call('1m' as never)), 'LARDER_INVALID_OPTION')
+    t.equal(await cache.has('key'), false, 'nothing was done')
+  }
+})
+
+t.test('a bad option of a child namespace or a wrapped function throws', async (t) => {
+  const { cache } = await open(t, { redis: false })
+  for (const make of [
+    (options: never) => cache.namespace('child', options),
+    (options: never) => cache.wrap('name', () => 1, options),
+  ]) {
+    for (const bad of [...BAD, BAD_CALL[10] as (typeof BAD)[0]]) {
+      for (const value of bad[2].slice(0, 2)) {
+        try {
+          make(nested(bad[0], value) as never)
+          t.fail(`${bad[0]} was taken`)
+        } catch (error) {
+          says(t, error, bad, value)
+        }
+      }
+    }
+    for (const unknown of ['force', 'signal', 'other']) {
+      t.throws(() => make({ [unknown]: true } as never), { code: 'LARDER_INVALID_OPTION' })
+    }
+  }
+  for (const name of ['', 'a:b', '{', 'x'.repeat(65), 1, undefined]) {
+    t.throws(() => cache.namespace(name as string), { code: 'LARDER_INVALID_OPTION', message: /`name`/ })
+  }
+  t.throws(() => cache.wrap('', () => 1), { code: 'LARDER_INVALID_OPTION', message: /`name`/ })
+  t.throws(() => cache.wrap(1 as never, () => 1), { code: 'LARDER_INVALID_OPTION', message: /`name`/ })
+  t.throws(() => cache.wrap('x', 'y' as never), { code: 'LARDER_INVALID_OPTION', message: /`load`/ })
+  for (const [option, value] of [
+    ['key', 'id'],
+    ['loadMany', 1],
+    ['version', 'a:b'],
+    ['schema', {}],
+    ['tags', 'products'],
+    ['tags', [1]],
+  ] as const) {
+    t.throws(() => cache.wrap('x', () => 1, { [option]: value } as never), {
+      code: 'LARDER_INVALID_OPTION',
+      message: new RegExp(`\`${option}\``),
+    })
+  }
+})
+
+t.test('a loader that is no function is an error that says so', async (t) => {
+  const { cache } = await open(t, { redis: false })
+  for (const [name, call] of [
+    ['load', cache.getOrSet('key', undefined as never)],
+    ['load', cache.getOrSet('key', 'value' as never)],
+    ['load', cache.entry('key', 'value' as never)],
+    ['loadMany', cache.getMany(['key'], 'value' as never)],
+    ['write', cache.writeThrough('key', undefined as never)],
+  ] as const) {
+    await t.rejects(call, {
+      code: 'LARDER_INVALID_OPTION',
+      message: new RegExp(`Expected \`${name}\` to be a function`),
+    })
+  }
+})
+
+t.test('a function of tags that returns no array of strings is an error, not a list of letters', async (t) => {
+  const { cache } = await open(t, { redis: false })
+  for (const told of ['products', undefined, { a: 1 }, 5]) {
+    const tags = (): string[] => told as never
+    t.equal(await codeOf(cache.getOrSet('key', () => 1, { tags })), 'LARDER_INVALID_OPTION')
+    t.equal(await codeOf(cache.set('key', 1, { tags })), 'LARDER_INVALID_OPTION')
+    t.equal(await codeOf(cache.wrap('f', () => 1, { tags })()), 'LARDER_INVALID_OPTION')
+  }
+  for (const told of [[''], [1], [null]]) {
+    t.equal(await codeOf(cache.set('key', 1, { tags: () => told as never })), 'LARDER_INVALID_KEY')
+  }
+  t.equal(await cache.has('key'), false)
+})
+
+t.test('a bad key rejects with LARDER_INVALID_KEY in every method, and calls no loader', async (t) => {
+  const { cache } = await open(t, { redis: false })
+  const circular: unknown[] = []
+  circular.push(circular)
+  const load = counter(1)
+  const bad: unknown[] = ['', [], [''], null, undefined, 1, true, {}, Buffer.from('key'), () => 1, Symbol('key')]
+  bad.push(
+    [() => 1],
+    [Symbol('key')],
+    ['a', circular],
+    ['a', new Map()],
+    ['a', Buffer.from('key')],
+    ['a', new Set([1])],
+  )
+  bad.push(['a', /x/], ['a', new Error('x')], ['a', new URLSearchParams('q=1')], ['a', Promise.resolve()])
+  for (const key of bad as string[]) {
+    for (const call of [
+      () => cache.getOrSet(key, load),
+      () => cache.entry(key, load),
+      () => cache.get(key),
+      () => cache.has(key),
+      () => cache.set(key, 1),
+      () => cache.writeThrough(key, load),
+      () => cache.getMany(['good', key], () => [load(), load()]),
+      () => cache.delete('good', key),
+      () => cache.expire('good', key),
+    ]) {
+      t.equal(await codeOf((async () => call())()), 'LARDER_INVALID_KEY', `${typeof key} ${call}`)
+    }
+    t.throws(() => cache.peek(key), { code: 'LARDER_INVALID_KEY' })
+  }
+  const get = cache.wrap('f', load, { key: () => Symbol('x') as never })
+  for (const call of [get, get.refresh, get.invalidate, () => get.many([[]])]) {
+    t.equal(await codeOf((async () => call())()), 'LARDER_INVALID_KEY')
+  }
+  t.equal(load.calls, 0)
+})
+
+t.test('tags without @larder/tags are an error that says what to register', async (t) => {
+  const { cache } = await open(t, { redis: false }, { tags: false })
+  const tags = ['tag']
+  const expected = { code: 'LARDER_CACHE_TAGS_NOT_REGISTERED', message: /register @larder\/tags/ }
+  await t.rejects(
+    cache.getOrSet('key', () => 1, { tags }),
+    expected,
+  )
+  await t.rejects(cache.set('key', 1, { tags }), expected)
+  await t.rejects(
+    cache.writeThrough('key', () => 1, { tags }),
+    expected,
+  )
+  await t.rejects(
+    cache.getMany(['key'], () => [1], { tags: () => tags }),
+    expected,
+  )
+  await t.rejects(
+    cache.getOrSet('key', ({ addTags }) => addTags('tag')),
+    expected,
+  )
+  const get = cache.wrap('f', (_id: number) => 1, { tags: () => tags })
+  await t.rejects(get(1), expected)
+  await t.rejects(get.many([[1], [2]]), expected)
+  await t.rejects(get.refresh(1), expected)
+  t.equal(await cache.has('key'), false)
+  t.equal(await cache.has(get.key(1)), false)
+})
+
+t.test('after the application was closed the cache says so; loads under way end with it', async (t) => {
+  const app = fastify()
+  await app.register(cacheAside, { redis: false, namespace: uniqueNamespace() })
+  const { cache } = app
+  const gate = new Gate<string>()
+  const running = cache.getOrSet('key', gate.load)
+  await gate.begun()
+  const ended = codeOf(running)
+  await app.close()
+  t.equal(await ended, 'LARDER_CACHE_CLOSED')
+  t.equal(await codeOf(cache.getOrSet('other', gate.load)), 'LARDER_CACHE_CLOSED')
+  gate.open('late')
+})
+
+t.test('a closed application lets its process end, and closes no client that it was given', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const redis = client(t, server)
+  const listeners = (): number[] => ['ready', 'close', 'end', 'error'].map((event) => redis.listenerCount(event))
+  const before = listeners()
+  const app = fastify()
+  await app.register(cacheAside, { redis })
+  await app.cache.getOrSet('key', () => 1)
+  t.not(listeners().join(), before.join())
+  await app.close()
+  t.equal(redis.status, 'ready')
+  t.equal(await redis.ping(), 'PONG')
+  t.strictSame(listeners(), before)
+  await pollUntil('the feed to be closed', async () => {
+    const clients = await server.cli<string>('CLIENT', 'LIST')
+    return !clients.includes('larder-feed')
+  })
+})
+
+t.test('the option redis', async (t) => {
+  const server = await sharedRedis()
+  const entries = async (app: FastifyInstance, namespace: string): Promise<boolean> => {
+    await app.cache.set('key', 1)
+    const found = await server.cli('EXISTS', `${namespace}:v:{key}`)
+    return found === 1
+  }
+  const build = async (t: Test, register: (app: FastifyInstance, namespace: string) => Promise<unknown>) => {
+    const app = fastify()
+    const namespace = uniqueNamespace()
+    t.teardown(() => app.close())
+    await register(app, namespace)
+    return entries(app, namespace)
+  }
+  await t.test('may be a client', async (t) => {
+    const redis = client(t, server)
+    t.ok(await build(t, async (app, namespace) => app.register(cacheAside, { redis, namespace })))
+  })
+  await t.test('left out is fastify.redis where it is decorated', async (t) => {
+    const register = async (app: FastifyInstance, namespace: string): Promise<void> => {
+      await app.register(fastifyRedis, { url: server.url })
+      await app.register(cacheAside, { namespace })
+    }
+    t.ok(await build(t, register))
+  })
+  await t.test('may be the name of a namespace of @fastify/redis', async (t) => {
+    const register = async (app: FastifyInstance, namespace: string): Promise<void> => {
+      await app.register(fastifyRedis, { url: server.url, namespace: 'main' })
+      await app.register(cacheAside, { redis: 'main', namespace })
+    }
+    t.ok(await build(t, register))
+    const app = fastify()
+    t.teardown(() => app.close())
+    await app.register(fastifyRedis, { url: server.url, namespace: 'main' })
+    await t.rejects(async () => app.register(cacheAside, { redis: 'other' }), {
+      code: 'LARDER_INVALID_OPTION',
+      message: /`main`.*got `'other'`/,
+    })
+  })
+  await t.test('left out with only namespaces of @fastify/redis is an error that names them', async (t) => {
+    const app = fastify()
+    t.teardown(() => app.close().catch(() => {}))
+    await app.register(fastifyRedis, { url: server.url, namespace: 'main' })
+    await t.rejects(async () => app.register(cacheAside, {}), { code: 'LARDER_INVALID_OPTION', message: /`main`/ })
+  })
+  await t.test('of false is memory, also where fastify.redis is decorated; without any it warns once', async (t) => {
+    t.notOk(
+      await build(t, async (app, namespace) => {
+        await app.register(fastifyRedis, { url: server.url })
+        await app.register(cacheAside, { redis: false, namespace })
+      }),
+    )
+    const lines: string[] = []
+    const app = fastify({ logger: { level: 'warn', stream: { write: (line: string) => void lines.push(line) } } })
+    t.teardown(() => app.close())
+    await app.register(cacheAside, {})
+    await app.cache.set('key', 1)
+    t.equal(await app.cache.get('key'), 1)
+    t.equal(lines.length, 1)
+    t.match(lines[0], /no Redis.*memory of this process/)
+  })
+})
+
+t.test('a registration with a name is a second instance', async (t) => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(cacheAside, { redis: false, name: 'catalog', namespace: 'catalog' })
+  await app.register(cacheAside, { redis: false })
+  await app.register(cacheAside, { redis: false, name: 'users', namespace: 'users' })
+  const caches = app.cache as Cache & Record<'catalog' | 'users', Cache>
+  for (const [i, one] of [caches, caches.catalog, caches.users].entries()) await one.set('key', i)
+  t.strictSame(await Promise.all([caches, caches.catalog, caches.users].map((one) => one.get('key'))), [0, 1, 2])
+  await t.rejects(async () => app.register(cacheAside, { redis: false, name: 'users' }), {
+    code: 'LARDER_DUPLICATE_NAME',
+    message: /`users`/,
+  })
+})
+
+t.test('a second default registration, or a name that is a method, is an error', async (t) => {
+  const app = fastify()
+  t.teardown(() => app.close().catch(() => {}))
+  await app.register(cacheAside, { redis: false })
+  await t.rejects(async () => app.register(cacheAside, { redis: false }), { code: 'LARDER_DUPLICATE_NAME' })
+  const other = fastify()
+  t.teardown(() => other.close().catch(() => {}))
+  await other.register(cacheAside, { redis: false })
+  await t.rejects(async () => other.register(cacheAside, { redis: false, name: 'get' }), {
+    code: 'LARDER_INVALID_OPTION',
+    message: /`name`/,
+  })
+})
+
+t.test('two instances of one namespace hear of each other’s changes at once', async (t) => {
+  for (const redis of [false as const, client(t, await sharedRedis())]) {
+    const app = fastify()
+    t.teardown(() => app.close())
+    const namespace = uniqueNamespace()
+    await app.register(cacheAside, { redis, namespace, deadline: '20s' })
+    await app.register(cacheAside, { redis, namespace, name: 'second', deadline: '20s' })
+    const { second } = app.cache as Cache & Record<'second', Cache>
+    await app.cache.set('key', 'old')
+    t.equal(await second.get('key'), 'old')
+    await app.cache.delete('key')
+    t.equal(second.peek('key'), undefined)
+    t.equal(await second.get('key'), undefined)
+    await second.set('key', 'new')
+    t.equal(await app.cache.get('key'), 'new')
+    await second.clear()
+    t.equal(await app.cache.get('key'), undefined)
+  }
+})
+
+t.test('registered inside a scope the cache is seen there and below, and nowhere else', async (t) => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const seen: Cache[] = []
+  const scope = async (child: FastifyInstance): Promise<void> => {
+    await child.register(cacheAside, { redis: false, namespace: uniqueNamespace() })
+    await child.register(async (grandchild) => void seen.push(grandchild.cache))
+    child.get('/', async () => child.cache.getOrSet('key', () => 'value'))
+  }
+  await app.register(scope, { prefix: '/one' })
+  await app.register(scope, { prefix: '/two' })
+  await app.ready()
+  t.equal(app.hasDecorator('cache'), false)
+  t.equal(seen.length, 2)
+  t.not(seen[0], seen[1])
+  for (const url of ['/one', '/two']) t.equal((await app.inject(url)).body, 'value')
+})
+
+t.test('the package is a plugin for import and require alike', async (t) => {
+  const required: typeof cacheAside = createRequire(import.meta.url)('@larder/cache-aside')
+  t.equal(typeof required, 'function')
+  t.equal(required, cacheAside)
+  t.equal(named, cacheAside)
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(required, { redis: false })
+  t.equal(await app.cache.getOrSet('key', () => 1), 1)
+})
+
+t.test('a call tells on the channel larder:cache how it was answered', async (t) => {
+  const { cache, namespace } = await open(t, { redis: false })
+  const events: CacheEvent[] = []
+  const listen = (event: unknown): void => void events.push(event as CacheEvent)
+  cacheChannel.subscribe(listen)
+  t.teardown(() => cacheChannel.unsubscribe(listen))
+  const during = async (act: () => Promise<unknown>): Promise<unknown[]> => {
+    events.length = 0
+    await act().catch(() => {})
+    return events.map((event) => {
+      t.equal(event.cache, act.toString().includes('child') ? 'child' : namespace)
+      if (event.type === 'read') return `${event.state} ${event.layer}`
+      if (event.type === 'invalidate') return event.what
+      if (event.type === 'load') return event.failed ? 'load failed' : 'load'
+      return event.type
+    })
+  }
+  const child = cache.namespace('child')
+  t.strictSame(await during(() => cache.getOrSet('key', () => 1)), ['load', 'miss store'])
+  // The echo of its own store drops the first copy.
+  t.strictSame(await during(() => cache.getOrSet('key', () => 1)), ['hit store'])
+  t.strictSame(await during(() => cache.getOrSet('key', () => 1)), ['hit memory'])
+  t.strictSame(await during(() => cache.get('key', { memory: false })), ['hit store'])
+  t.strictSame(await during(() => cache.get('none')), ['miss store'])
+  t.strictSame(await during(() => cache.getOrSet('bad', () => Promise.reject(new Error()))), [
+    'load failed',
+    'error store',
+  ])
+  t.strictSame(await during(() => cache.getMany(['key', 'a', 'b'], (keys) => keys)), [
+    'hit memory',
+    'load',
+    'load',
+    'miss store',
+    'miss store',
+  ])
+  t.strictSame(await during(() => child.getOrSet('key', () => 1)), ['load', 'miss store'])
+  t.strictSame(await during(() => cache.expire('key')), ['expire'])
+  t.strictSame(await during(() => cache.getOrSet('key', () => new Promise(() => {}))), ['stale store'])
+  t.strictSame(await during(() => cache.delete('key')), ['delete'])
+  t.strictSame(await during(() => cache.set('key', 1)), ['set'])
+  t.strictSame(await during(() => cache.writeThrough('key', () => 1)), ['write-through'])
+  t.strictSame(await during(() => cache.deletePattern('key')), ['pattern'])
+  t.strictSame(await during(() => cache.clear()), ['clear'])
+})
