@@ -2,11 +2,12 @@ import { footprint } from './footprint.js'
 import type { Row } from './harness.js'
 import { invalidate } from './invalidate.js'
 import { memory } from './memory.js'
+import { peers } from './peers.js'
 import { processes } from './processes.js'
 import { redis } from './redis.js'
 import type { Result, Suite } from './suite.js'
 
-const SUITES: readonly Suite[] = [memory, redis, invalidate, processes, footprint]
+const SUITES: readonly Suite[] = [memory, redis, invalidate, processes, footprint, peers]
 
 function isRow(result: Result): result is Row {
   return 'ratio' in result

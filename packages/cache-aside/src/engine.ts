@@ -186,7 +186,7 @@ export class Engine {
       let found: Found
       try {
         const bytes = await this.parts.store.read(key)
-        const value = reader.value(bytes, call, this.#namespace.now())
+        const value = reader.value(bytes, call, this.#clock.now())
         if (value !== NOT_FRESH) {
           this.tellHit(call)
           return value

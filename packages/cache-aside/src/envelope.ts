@@ -25,6 +25,7 @@ const RESIDUE = 0x2144df1c
 /** `L1` and a token: somebody loads this key. `W1`: somebody writes it to the database. */
 const LOADING = 0x4c31
 const WRITING = 0x5731
+const PLACEHOLDER_BYTES = 18
 
 const COMPRESSED = 1
 const KINDS = { codec: 0, undefined: 2, buffer: 4, bytes: 6 } as const
@@ -183,7 +184,7 @@ function newId(): Buffer {
 /** What these bytes are. Never throws: whatever is no entry of ours is a miss. */
 export function decodeSlot(bytes: Buffer | null): Slot {
   if (bytes === null) return ABSENT
-  const magic = bytes.length > 1 ? bytes.readUInt16BE(0) : 0
+  const magic = bytes.length === PLACEHOLDER_BYTES ? bytes.readUInt16BE(0) : 0
   if (magic === LOADING || magic === WRITING) return PLACEHOLDER
   const envelope = asEntry(bytes)
   const whole = envelope && isDated(envelope) && (envelope.tagText === '' || decodeTags(envelope.tagText))

@@ -10,7 +10,7 @@ local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then value = false end
 if value then
   local head = string.sub(value, 1, 2)
-  if head == 'L1' or head == 'W1' then
+  if (head == 'L1' or head == 'W1') and #value == 18 then
     -- One that does not end by itself is foreign: nobody would ever end the wait for it.
     local left = redis.call('PTTL', KEYS[1])
     if left >= 0 then return { 0, false, math.max(left, 1) } end

@@ -90,16 +90,16 @@ export class Reader {
 
   /**
    * The value of a fresh entry, as it comes from the store; {@link NOT_FRESH} for anything that wants a closer look. The way of a hit
-   * that is kept nowhere: nothing but the value is made, and it is the caller's own.
+   * that is kept nowhere: nothing but the value is made, and it is the caller's own. `now`: the time of the clock.
    */
   value(bytes: Buffer | null, call: Call, now: number): unknown {
     const envelope = bytes === null ? undefined : asEntry(bytes)
     // Written so that a date which is no number is not fresh.
-    if (envelope === undefined || !(now < envelope.freshUntil)) return NOT_FRESH
+    if (envelope === undefined || !(now + this.#namespace.offset < envelope.freshUntil)) return NOT_FRESH
     const { epoch } = envelope
     if (!(epoch > 0) || !envelope.isOf(this.#options.codec.id)) return NOT_FRESH
     const tags = this.#tagsOf(envelope, call.implicit)
-    if (tags === undefined || this.#namespace.epochs.verdict(tags, epoch) !== 'fresh') return NOT_FRESH
+    if (tags === undefined || this.#namespace.epochs.verdict(tags, epoch, now) !== 'fresh') return NOT_FRESH
     try {
       return decodePayload(envelope, this.#options)
     } catch {
@@ -126,7 +126,7 @@ export class Reader {
       const slots = await this.#options.store.readMany(keys)
       const found: (Found | FreshValue)[] = new Array(keys.length)
       const straight = isStraight(call)
-      const now = this.#namespace.now()
+      const now = this.#namespace.clock.now()
       for (let i = 0; i < keys.length; i++) {
         const bytes = slots[i] as Buffer | null
         const value = straight ? this.value(bytes, call, now) : NOT_FRESH

@@ -108,7 +108,7 @@ export class Namespace {
     this.feed = this.#shared.feed
     this.clock = this.#shared.clock
     this.epochs = new Epochs(this.#epochStore(gate), {
-      trusted: () => this.clock.sampled() <= this.feed.trustedUntil,
+      trusted: (now = this.clock.sampled()) => now <= this.feed.trustedUntil,
       now: () => this.clock.now(),
     })
     this.outbox = new Outbox(gate, {

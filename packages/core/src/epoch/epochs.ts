@@ -21,7 +21,7 @@ const MAX_KNOWN = 100_000
 /** What {@link Epochs} needs to know of the feed. */
 export interface Trust {
   /** Whether changes are heard, now: what was read may be known from now on. */
-  trusted(): boolean
+  trusted(now?: number): boolean
   now(): number
 }
 
@@ -52,9 +52,9 @@ export class Epochs {
     this.#trust = trust
   }
 
-  /** What is known, at once, of an entry of this epoch. */
-  verdict(tags: readonly Tag[], epoch: Epoch): Verdict {
-    return this.#judge(tags, epoch, undefined)
+  /** What is known, at once, of an entry of this epoch. `now`: the time of the clock, where it was just read. */
+  verdict(tags: readonly Tag[], epoch: Epoch, now?: number): Verdict {
+    return this.#judge(tags, epoch, undefined, now)
   }
 
   /** As {@link verdict}, reading what is not known. Rejects when the store cannot be asked. */
@@ -156,10 +156,15 @@ export class Epochs {
     this.#fence.heard(tag)
   }
 
-  #judge(tags: readonly Tag[], epoch: Epoch, read: ReadonlyMap<Tag, TagEpochs | undefined> | undefined): Verdict {
+  #judge(
+    tags: readonly Tag[],
+    epoch: Epoch,
+    read: ReadonlyMap<Tag, TagEpochs | undefined> | undefined,
+    now?: number,
+  ): Verdict {
     let verdict: Verdict = 'fresh'
     // Nothing may have been heard for a while on a connection that is not known to be lost.
-    const heard = this.#trust.trusted()
+    const heard = this.#trust.trusted(now)
     for (const tag of tags) {
       if (this.#pending.hard.size > 0 && this.#pending.hard.has(tag)) return 'invalid'
       if (this.#pending.soft.size > 0 && this.#pending.soft.has(tag) && verdict === 'fresh') verdict = 'stale'
