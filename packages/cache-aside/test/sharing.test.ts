@@ -145,7 +145,7 @@ function foreign(t: Test, site: Site): void {
 
   t.test('a placeholder that never ends is nobody’s, and is loaded over', async (t) => {
     const opened = await site.open(t)
-    await cli(site, 'SET', entryKey(opened, 'key'), 'L1 and a token')
+    await cli(site, 'SET', entryKey(opened, 'key'), 'L1 and a token ...')
     t.equal(await opened.cache.getOrSet('key', () => 'loaded'), 'loaded')
     t.equal(await opened.cache.get('key'), 'loaded')
   })
@@ -388,7 +388,7 @@ function leases(t: Test, site: Site): void {
     const one = await site.open(t, { lease: 100 })
     await one.cache.set('key', 'old')
     // A ticket that nobody renews.
-    await cli(site, 'SET', entryKey(one, 'key'), 'W1 and a token', 'PX', 100)
+    await cli(site, 'SET', entryKey(one, 'key'), 'W1 and a token ...', 'PX', 100)
     t.equal(await one.cache.getOrSet('key', () => 'loaded'), 'loaded')
   })
 
