@@ -1,4 +1,4 @@
-import type { FastifyRateLimitOptions, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import type { FastifyRateLimitOptions } from '@fastify/rate-limit'
 import { Clock, type Log, type RedisOption } from '@larder/core'
 import { Counter, type CounterParams, type Workshop } from './counter.js'
 import { Limiter } from './limiter.js'
@@ -12,7 +12,7 @@ import { scopeOf } from './scope.js'
 type Client = Exclude<RedisOption, string | false>
 
 /** A class for option `store` of `@fastify/rate-limit`. */
-export interface StoreClass extends FastifyRateLimitStoreCtor {
+export interface StoreClass {
   new (params: FastifyRateLimitOptions): Counter
   /** Ends the interest in the client, which stays open. To be called when the application closes. */
   close(): void

@@ -1,6 +1,7 @@
 export type { Duration, RedisOption } from '@larder/core'
 export type { AlgorithmName } from './algorithm.js'
 export { type RateLimitEvent, rateLimitChannel, type Source } from './channel.js'
+export type { Count, Counter } from './counter.js'
 export { createStore, type StoreClass } from './create-store.js'
 export { BannedError, ExceededError, InvalidValueError, UnavailableError } from './errors.js'
 export type { OnRedisError } from './limiter.js'
