@@ -1,0 +1,333 @@
+import fastifyRateLimit from '@fastify/rate-limit'
+import fastifyRedis from '@fastify/redis'
+import { createStore, rateLimitChannel } from '@larder/rate-limit'
+import { pollUntil, type RedisServer, sharedRedis, startRedis, startWorker, uniqueNamespace } from '@larder/test-redis'
+import fastify, { type FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { ask, client, codeOf, count, open, statuses, type T } from './setup.js'
+import type { Methods } from './workers/app.js'
+
+const APP = new URL('./workers/app.js', import.meta.url)
+const DEADLINE = 150
+/** What a loaded machine may add. */
+const GRACE = 400
+
+const unhandled: unknown[] = []
+process.on('unhandledRejection', (reason) => unhandled.push(reason))
+
+async function start(t: T, args: string[] = []): Promise<RedisServer> {
+  const server = await startRedis({ args })
+  t.teardown(() => server.stop())
+  return server
+}
+
+t.test('a request is one command on one key, which expires', async (t) => {
+  const server = await start(t)
+  const policies = { burst: { max: 50, timeWindow: '1s' } }
+  const { get, namespace } = await open(t, { redis: client(t, server), max: 5, timeWindow: '1m', policies })
+  await get()
+  await server.resetCommandCounts()
+  await statuses(10, () => get())
+  const counts = await server.commandCounts()
+  // What the script itself runs is counted by the server, too.
+  t.strictSame(counts, { evalsha: 10, time: 10, get: 10, set: 10 })
+  const keys = await server.cli<string[]>('KEYS', '*')
+  t.equal(keys.length, 1)
+  t.ok(keys[0]?.startsWith(`${namespace}:limit:`), keys[0])
+  const ttl = await server.cli<number>('PTTL', keys[0] as string)
+  t.ok(ttl > 58_000 && ttl <= 60_000, `${ttl} ms`)
+})
+
+t.test('a look is one command too, and writes nothing', async (t) => {
+  const server = await start(t)
+  const Store = createStore(client(t, server))
+  t.teardown(() => Store.close())
+  const store = new Store({})
+  await count(store, 'a', { read: true })
+  await server.resetCommandCounts()
+  await count(store, 'a', { read: true })
+  t.strictSame(await server.commandCounts(), { evalsha: 1, time: 1, get: 1 })
+  t.strictSame(await server.cli('KEYS', '*'), [])
+})
+
+for (const algorithm of ['sliding-window', 'gcra', 'fixed-window'] as const) {
+  t.test(`${algorithm}: a key that lost its expiry heals`, async (t) => {
+    const server = await sharedRedis()
+    const redis = client(t, server)
+    const { get, namespace } = await open(t, { redis, max: 2, timeWindow: 400, algorithm })
+    t.strictSame(await statuses(3, () => get()), [200, 200, 429])
+    const [key] = (await redis.keys(`${namespace}:*`)) as [string]
+    await redis.persist(key)
+    t.equal(await redis.pttl(key), -1)
+    await pollUntil('a request to be let in', async () => (await get()).status === 200)
+    t.ok((await redis.pttl(key)) > 0)
+  })
+
+  t.test(`${algorithm}: what is no state of ours counts as none, and is replaced`, async (t) => {
+    const server = await sharedRedis()
+    const redis = client(t, server)
+    const { get, namespace } = await open(t, { redis, max: 2, algorithm })
+    await get()
+    const [key] = (await redis.keys(`${namespace}:*`)) as [string]
+    for (const nonsense of ['', '19', '0,0;1,2,3,4,5;', '1,99;a,b;', '0,0;5,0,0;;', 'x'.repeat(1_000), '\u0000;;,']) {
+      await redis.set(key, nonsense)
+      t.equal((await get()).headers['x-ratelimit-remaining'], '1', JSON.stringify(nonsense.slice(0, 20)))
+    }
+    await redis.del(key)
+    await redis.lpush(key, 'a list')
+    t.equal((await get()).headers['x-ratelimit-remaining'], '1')
+    t.ok((await redis.pttl(key)) > 0)
+  })
+
+  t.test(`${algorithm}: a server clock that was set back locks nobody out for longer than a window`, async (t) => {
+    const server = await sharedRedis()
+    const redis = client(t, server)
+    const { get, namespace } = await open(t, { redis, max: 1, algorithm, timeWindow: 300, ban: 0 })
+    t.strictSame(await statuses(2, () => get()), [200, 403])
+    const [key] = (await redis.keys(`${namespace}:*`)) as [string]
+    const later = (text: string) => text.replace(/\d{13}/g, (time) => String(Number(time) + 3_600_000))
+    await redis.set(key, later((await redis.get(key)) as string))
+    const refused = await get()
+    t.match(refused, { status: 403, headers: { 'retry-after': '1' } })
+    await pollUntil('a request to be let in', async () => (await get()).status === 200, 5_000)
+  })
+}
+
+t.test('two processes share one limit', async (t) => {
+  const server = await sharedRedis()
+  const env = { REDIS: server.url, NAMESPACE: uniqueNamespace() }
+  const workers = await Promise.all([startWorker<Methods>(APP, { env }), startWorker<Methods>(APP, { env })])
+  t.teardown(() => Promise.all(workers.map((worker) => worker.stop())))
+  const sum = async (url: string, times: number) =>
+    (await Promise.all(workers.map((worker) => worker.call('hit', url, times)))).reduce((all, one) => all + one, 0)
+  t.equal(await sum('/', 4), 8)
+  t.equal(await sum('/', 20), 2)
+  t.equal(await sum('/own', 20), 6)
+  t.equal(await sum('/limiter', 20), 6)
+})
+
+t.test('with Redis silent a request is answered within the deadline, limited by its process', async (t) => {
+  const server = await start(t)
+  const redis = client(t, server)
+  const { get } = await open(t, { redis, max: 3, deadline: DEADLINE })
+  t.strictSame(await statuses(2, () => get()), [200, 200])
+  await server.pause()
+  const begun = performance.now()
+  const first = await get()
+  t.ok(performance.now() - begun < DEADLINE + GRACE, `${performance.now() - begun} ms`)
+  t.match(first, { status: 200, headers: { 'x-ratelimit-remaining': '2', ratelimit: '"default";r=2;t=60' } })
+  // The breaker is open: nobody waits any more.
+  const next = performance.now()
+  t.strictSame(await statuses(4, () => get()), [200, 200, 429, 429])
+  t.ok(performance.now() - next < DEADLINE, `${performance.now() - next} ms`)
+  server.resume()
+  await pollUntil(
+    'Redis to count again',
+    async () => (await get()).headers['retry-after'] === undefined || redis.status === 'ready',
+  )
+  t.equal(await codeOf(redis.ping()), undefined)
+})
+
+t.test('back from an outage Redis counts on where it was', async (t) => {
+  const server = await start(t)
+  const redis = client(t, server)
+  const sources: unknown[] = []
+  const { get } = await open(
+    t,
+    { redis, max: 1_000, deadline: DEADLINE, policy: 'outage' },
+    { routes: limited('/outage') },
+  )
+  const listener = (event: unknown) => {
+    const { limiter, source } = event as { limiter: string; source?: string }
+    if (limiter === 'GET /outage') sources.push(source)
+  }
+  rateLimitChannel.subscribe(listener)
+  t.teardown(() => rateLimitChannel.unsubscribe(listener))
+  const one = () => get({ url: '/outage' })
+  t.equal((await one()).headers['x-ratelimit-remaining'], '999')
+  await server.pause()
+  t.equal((await one()).headers['x-ratelimit-remaining'], '999')
+  server.resume()
+  await pollUntil('Redis to decide', async () => {
+    await one()
+    return sources.at(-1) === 'redis'
+  })
+  t.ok(sources.includes('local'))
+  t.ok(Number((await one()).headers['x-ratelimit-remaining']) < 998)
+})
+
+function limited(url: string): (app: FastifyInstance) => void {
+  return (app) => void app.get(url, { config: { rateLimit: {} } }, async () => 'ok')
+}
+
+t.test("onRedisError: 'open' lets everybody in", async (t) => {
+  const server = await start(t)
+  const { get } = await open(t, { redis: client(t, server), max: 1, deadline: DEADLINE, onRedisError: 'open' })
+  t.strictSame(await statuses(2, () => get()), [200, 429])
+  await server.pause()
+  t.strictSame(await statuses(3, () => get()), [200, 200, 200])
+  const { headers } = await get()
+  t.equal(headers.ratelimit, undefined)
+  t.equal(headers['ratelimit-policy'], '"default";q=1;w=60')
+})
+
+t.test("onRedisError: 'closed' answers 503 with Retry-After, unless skipOnError", async (t) => {
+  const server = await start(t)
+  const routes = (app: FastifyInstance) => {
+    app.get('/', async () => 'ok')
+    app.get('/skip', { config: { rateLimit: { skipOnError: true } } }, async () => 'ok')
+    app.get('/local', { config: { rateLimit: { onRedisError: 'local', max: 1 } } }, async () => 'ok')
+  }
+  const options = { redis: client(t, server), deadline: DEADLINE, onRedisError: 'closed' as const }
+  const { get, app } = await open(t, options, { routes })
+  const events: unknown[] = []
+  const listener = (event: unknown) => {
+    if ((event as { answer?: string }).answer === 'closed') events.push(event)
+  }
+  rateLimitChannel.subscribe(listener)
+  t.teardown(() => rateLimitChannel.unsubscribe(listener))
+  t.equal((await get()).status, 200)
+  await server.pause()
+  const begun = performance.now()
+  t.match(await get(), {
+    status: 503,
+    headers: { 'retry-after': '1' },
+    body: { code: 'LARDER_RATE_LIMIT_UNAVAILABLE' },
+  })
+  t.ok(performance.now() - begun < DEADLINE + GRACE)
+  t.match(await get(), { status: 503 })
+  const skipped = await ask(app, { url: '/skip' })
+  t.equal(skipped.status, 200)
+  t.equal(skipped.headers['retry-after'], undefined)
+  t.strictSame(await statuses(2, () => ask(app, { url: '/local' })), [200, 429])
+  t.match(events, [
+    { type: 'error', limiter: 'global', answer: 'closed', reason: 'timeout' },
+    { type: 'error', limiter: 'global', answer: 'closed', reason: 'unavailable' },
+    { type: 'error', limiter: 'GET /skip', answer: 'closed' },
+  ])
+})
+
+t.test('the default of onRedisError is local, of deadline 250 ms', async (t) => {
+  const server = await start(t)
+  const { get } = await open(t, { redis: client(t, server), max: 1 })
+  await get()
+  await server.pause()
+  const begun = performance.now()
+  t.equal((await get()).status, 200)
+  const took = performance.now() - begun
+  t.ok(took > 200 && took < 250 + GRACE, `${took} ms`)
+  t.equal((await get()).status, 429)
+})
+
+t.test('booting does not hang on a dead Redis, and the limit moves there when it comes', async (t) => {
+  const server = await start(t)
+  await server.kill()
+  const redis = new Redis(server.url, { retryStrategy: () => 20 })
+  redis.on('error', () => {})
+  t.teardown(() => redis.disconnect())
+  const begun = performance.now()
+  const { get } = await open(t, { redis, max: 2, deadline: DEADLINE })
+  t.ok(performance.now() - begun < 2_000)
+  t.strictSame(await statuses(3, () => get()), [200, 200, 429])
+  await server.start()
+  await pollUntil('Redis to count', async () => {
+    await get()
+    return (await server.cli<string[]>('KEYS', '*')).length === 1
+  })
+})
+
+t.test('a Redis that refuses to write leaves the limit to the process, and is warned of once', async (t) => {
+  const server = await start(t)
+  const warnings: string[] = []
+  const logger = { level: 'warn', stream: { write: (line: string) => void warnings.push(line) } }
+  const { get } = await open(t, { redis: client(t, server), max: 2 }, { server: { logger } })
+  await get()
+  await server.cli('SET', 'ballast', 'x'.repeat(100_000))
+  await server.cli('CONFIG', 'SET', 'maxmemory', '1')
+  t.strictSame(await statuses(3, () => get()), [200, 200, 429])
+  t.equal(warnings.filter((line) => line.includes('refused to count')).length, 1)
+  await server.cli('CONFIG', 'SET', 'maxmemory', '0')
+  t.strictSame(await statuses(2, () => get()), [200, 429])
+})
+
+t.test('a script that Redis forgot is sent again', async (t) => {
+  const server = await start(t)
+  const { get } = await open(t, { redis: client(t, server), max: 2 })
+  await get()
+  await server.cli('SCRIPT', 'FLUSH')
+  t.strictSame(await statuses(2, () => get()), [200, 429])
+})
+
+t.test('nameSpace is what keys begin with, and parts counts', async (t) => {
+  const redis = client(t, await sharedRedis())
+  const [one, other] = [`${uniqueNamespace()}-`, `${uniqueNamespace()}-`]
+  const opened = [
+    await open(t, { redis, max: 1, nameSpace: one }),
+    await open(t, { redis, max: 1, nameSpace: one }),
+    await open(t, { redis, max: 1, nameSpace: other }),
+  ]
+  t.strictSame(await Promise.all(opened.slice(1).map(async ({ get }) => (await get()).status)), [200, 200])
+  t.equal((await opened[0]?.get())?.status, 429)
+  t.equal((await redis.keys(`${one}*`)).length, 1)
+})
+
+t.test('namespaces of two applications are apart; one namespace is one limit', async (t) => {
+  const redis = client(t, await sharedRedis())
+  const first = await open(t, { redis, max: 1 })
+  const second = await open(t, { redis, max: 1, namespace: first.namespace })
+  const third = await open(t, { redis, max: 1 })
+  t.strictSame([(await first.get()).status, (await second.get()).status, (await third.get()).status], [200, 429, 200])
+})
+
+t.test('fastify.redis is used where it is, or the namespace of it that redis names', async (t) => {
+  const server = await start(t)
+  for (const redis of [undefined, 'limits']) {
+    const before = async (app: FastifyInstance) => {
+      const named = redis === undefined ? {} : { namespace: redis }
+      await app.register(fastifyRedis, { client: client(t, server), ...named })
+    }
+    const { get, namespace } = await open(t, redis === undefined ? { max: 1 } : { max: 1, redis }, { before })
+    t.strictSame(await statuses(2, () => get()), [200, 429])
+    t.equal((await server.cli<string[]>('KEYS', `${namespace}:*`)).length, 1)
+  }
+})
+
+t.test('a supplied client stays open, and is left without our listeners', async (t) => {
+  const redis = client(t, await sharedRedis())
+  await redis.ping()
+  const before = redis.listenerCount('close')
+  const { app, get } = await open(t, { redis })
+  await get()
+  await app.close()
+  t.equal(await redis.ping(), 'PONG')
+  t.equal(redis.listenerCount('close'), before)
+})
+
+t.test('createStore gives @fastify/rate-limit a store of its own', async (t) => {
+  const redis = client(t, await sharedRedis())
+  const namespace = uniqueNamespace()
+  const app = fastify()
+  t.teardown(() => app.close())
+  const Store = createStore(redis, { algorithm: 'gcra', namespace, cost: 2 })
+  app.addHook('onClose', async () => Store.close())
+  await app.register(fastifyRateLimit, { max: 4, store: Store })
+  app.get('/', async () => 'ok')
+  app.get('/own', { config: { rateLimit: { max: 3, cost: 1, algorithm: 'fixed-window' } } }, async () => 'ok')
+  const limiter = app.createRateLimit({ max: 2, cost: 1 })
+  const second = app.createRateLimit({ max: 2, cost: 1 })
+  app.get('/limiter', { config: { rateLimit: false } }, async (request) => limiter(request, { increment: true }))
+  app.get('/second', { config: { rateLimit: false } }, async (request) => second(request, { increment: true }))
+  app.get('/look', { config: { rateLimit: false } }, async (request) => second(request, { increment: false }))
+  t.strictSame(await statuses(3, () => ask(app)), [200, 200, 429])
+  t.strictSame(await statuses(4, () => ask(app, { url: '/own' })), [200, 200, 200, 429])
+  t.match((await ask(app, { url: '/limiter' })).body, { remaining: 1 })
+  t.match((await ask(app, { url: '/second' })).body, { remaining: 1 })
+  t.match((await ask(app, { url: '/look' })).body, { remaining: 1 })
+  t.equal((await redis.keys(`${namespace}:*`)).length, 4)
+})
+
+t.test('nothing was rejected without being handled', async (t) => {
+  await new Promise(setImmediate)
+  t.strictSame(unhandled, [])
+})
