@@ -1,0 +1,20 @@
+import type { Channel } from 'node:diagnostics_channel'
+import { larderChannel } from '@larder/core'
+
+/** Why a session is over before its time. `evicted`: its user has newer ones, more than `maxPerUser`. */
+export type EndReason = 'logout' | 'revoked' | 'evicted' | 'replaced'
+
+/** What is published on the diagnostics channel `larder:sessions`. `sessions`: the registration. */
+export type SessionEvent = { sessions: string } & (
+  | { type: 'loaded'; result: 'live' | 'absent' | 'moved' | 'damaged' | 'unavailable' }
+  | { type: 'created'; bound: boolean }
+  | { type: 'saved'; fields: number }
+  | { type: 'touched' }
+  | { type: 'rotated' }
+  | { type: 'ended'; reason: EndReason }
+  /** A late save of a session that was ended or rotated meanwhile was not written. */
+  | { type: 'dropped'; fields: number }
+)
+
+/** With no subscriber, publishing costs one property check. */
+export const sessionsChannel: Channel = larderChannel('sessions')
