@@ -72,7 +72,7 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   await app.register(cacheAside, { ...shared, version: database.identity, staleIfError: '1h' })
   await app.register(tags, shared)
   // The locks of a process that died are free before those who wait for them give up.
-  await app.register(locks, { ...shared, ttl: '3s', wait: '5s' })
+  await app.register(locks, { ...shared, ttl: '3s', wait: '8s' })
 
   const { cache } = app
   const catalogue = new Catalogue(database, cache, app.tags)

@@ -83,9 +83,7 @@ export class Orders {
     const fenced = lines.map((line) => ({ ...line, token: tokens.get(this.#productLock(line.productId))! })) // locked
     // There is enough of each and the rows are ours: what was not taken was refused to an old token.
     if ((await takeStock(transaction, fenced)) < lines.length) throw new OrderOvertakenError()
-    const id = await insertOrder(transaction, user, lines)
-    const [order] = await selectOrders(transaction, user, { id, limit: 1 })
-    return { status: 201, body: order! } // just inserted
+    return { status: 201, body: await insertOrder(transaction, user, lines) }
   }
 
   async #tell(lines: readonly OrderLine[]): Promise<void> {

@@ -123,6 +123,11 @@ export async function upsertProducts(database: Queryable, rows: readonly ImportR
   const unpacked = `jsonb_to_recordset($1::jsonb) AS row
     (id integer, "categoryId" integer, name text, description text, price numeric, stock integer)`
   const json = [JSON.stringify(rows)]
+  // In the order of orders, which lock several rows too: so none waits for another that waits for it.
+  await database.query(
+    `SELECT 1 FROM shop.products WHERE id IN (SELECT id FROM ${unpacked}) ORDER BY id FOR UPDATE`,
+    json,
+  )
   const changed = await database.query<{ id: number }>(
     `UPDATE shop.products SET
        category_id = coalesce(row."categoryId", category_id), name = coalesce(row.name, products.name),

@@ -6,8 +6,6 @@ const SSL_REQUEST = 80_877_103
 const ENDS_UNIT = new Set(['Q', 'S'])
 const TERMINATE = 'X'
 const IDLE = 'I'
-/** A simple query, as clients end their transactions. */
-const COMMIT = /^Q.{4}COMMIT\0$/s
 
 type Unit = { socket: Socket; message: Buffer }
 
@@ -23,8 +21,8 @@ export class PostgresServer implements AsyncDisposable {
   #units: Unit[] = []
   #owner: Socket | undefined
   #running = false
-  /** Called when a transaction is committed and nobody knows it yet; its client hears of it when the promise is settled. */
-  onCommit: (() => Promise<void>) | undefined
+  /** Called when a query has run and nobody knows it yet; its client is answered when the promise is settled. */
+  onQuery: ((messages: string) => Promise<void>) | undefined
 
   private constructor(pglite: PGlite) {
     this.#pglite = pglite
@@ -108,7 +106,7 @@ export class PostgresServer implements AsyncDisposable {
       if (unit === undefined) break
       this.#units.splice(index, 1)
       const answer = await this.#pglite.execProtocolRaw(unit.message, { syncToFs: false })
-      if (this.onCommit && COMMIT.test(unit.message.toString('latin1'))) await this.onCommit()
+      if (this.onQuery) await this.onQuery(unit.message.toString())
       // The last message says whether a transaction is open: ReadyForQuery with I, T or E.
       const status = String.fromCharCode(answer.at(-1) ?? 0)
       this.#owner = status === IDLE ? undefined : unit.socket
