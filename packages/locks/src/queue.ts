@@ -1,3 +1,4 @@
+import { abortable, onAbort } from './aborts.js'
 import type { Resource } from './resource.js'
 import {
   type Answer,
@@ -143,7 +144,6 @@ export class Queue {
 
   #wait(claim: Claim, place: Queued, rest: number, signal: AbortSignal | undefined): Promise<Had | undefined> {
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => waiter.end({ error: signal?.reason })
       const timer = setTimeout(() => waiter.end({ over: true }), Math.max(rest, 0)).unref()
       const waiter: Waiter = {
         claim,
@@ -155,7 +155,7 @@ export class Queue {
           if (waiter.state !== 'waits') return
           waiter.state = 'had' in how ? 'had' : 'gone'
           clearTimeout(timer)
-          signal?.removeEventListener('abort', onAbort)
+          endSignal?.()
           this.#remove(waiter)
           if ('had' in how) {
             resolve({ claim, grant: how.had, queued: true })
@@ -168,10 +168,11 @@ export class Queue {
         },
       }
       this.#add(waiter)
-      signal?.addEventListener('abort', onAbort)
+      const abort = (): void => waiter.end({ error: signal?.reason })
+      const endSignal = signal && onAbort(signal, abort)
       const early = this.#early.get(claim.member)
       if (this.#closed) waiter.end({ error: this.#closed })
-      else if (signal?.aborted) onAbort()
+      else if (signal?.aborted) abort()
       else if (early) this.#onCalled(claim.member, early)
     })
   }
@@ -292,16 +293,6 @@ export class Queue {
   #remember(claim: Claim): void {
     if (this.#left.size < MAX_LEFT) this.#left.set(claim.member, claim)
   }
-}
-
-/** The promise, or the signal's reason when it is aborted before. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort)
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 function noop(): void {}
