@@ -144,7 +144,8 @@ export class Queue {
 
   #wait(claim: Claim, place: Queued, rest: number, signal: AbortSignal | undefined): Promise<Had | undefined> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => waiter.end({ over: true }), Math.max(rest, 0)).unref()
+      // Not unref'ed: somebody awaits it, and in memory nothing else may keep the process alive.
+      const timer = setTimeout(() => waiter.end({ over: true }), Math.max(rest, 0))
       const waiter: Waiter = {
         claim,
         place,
