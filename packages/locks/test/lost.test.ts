@@ -117,9 +117,6 @@ t.test('a renewal that Redis refuses is tried again in time', async (t) => {
 
 t.test('a lease ends while the machine sleeps, and is lost when it wakes', async (t) => {
   let asleep = 0
-  // All timers of Larder are unref'ed, and there is no socket here.
-  const awake = setInterval(() => {}, 1_000)
-  t.teardown(() => clearInterval(awake))
   const clock = new Clock({ monotonic: () => performance.now(), wall: () => Date.now() + asleep })
   const store = new MemoryStore({}, 'asleep', 1_000, clock)
   const queue = new Queue(store)

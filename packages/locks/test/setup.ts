@@ -122,12 +122,13 @@ export async function codeOf(promise: Promise<unknown>): Promise<string | undefi
   }
 }
 
-/** Resolves when the lock's signal is aborted, with its reason. */
+/** Resolves when the lock's signal is aborted, with its reason. Keeps the process awake: a lease does not. */
 export function lost({ signal }: Pick<Lock, 'signal'>): Promise<Error & { code?: string }> {
-  return new Promise((resolve) => {
+  const awake = setInterval(() => {}, 1_000)
+  return new Promise<Error & { code?: string }>((resolve) => {
     if (signal.aborted) resolve(signal.reason)
     else signal.addEventListener('abort', () => resolve(signal.reason), { once: true })
-  })
+  }).finally(() => clearInterval(awake))
 }
 
 /** Lets the time of a lease pass, as another lease of that length tells. */
