@@ -5,7 +5,7 @@ import { pollUntil, type RedisServer, sharedRedis, startRedis, startWorker, uniq
 import fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { ask, client, codeOf, count, open, statuses, type T } from './setup.js'
+import { ask, client, count, open, statuses, type T } from './setup.js'
 import type { Methods } from './workers/app.js'
 
 const APP = new URL('./workers/app.js', import.meta.url)
@@ -34,7 +34,7 @@ t.test('a request is one command on one key, which expires', async (t) => {
   t.strictSame(counts, { evalsha: 10, time: 10, get: 10, set: 10 })
   const keys = await server.cli<string[]>('KEYS', '*')
   t.equal(keys.length, 1)
-  t.ok(keys[0]?.startsWith(`${namespace}:limit:`), keys[0])
+  t.ok(keys[0]?.startsWith(`${namespace}:limit:`))
   const ttl = await server.cli<number>('PTTL', keys[0] as string)
   t.ok(ttl > 58_000 && ttl <= 60_000, `${ttl} ms`)
 })
@@ -109,8 +109,7 @@ t.test('two processes share one limit', async (t) => {
 
 t.test('with Redis silent a request is answered within the deadline, limited by its process', async (t) => {
   const server = await start(t)
-  const redis = client(t, server)
-  const { get } = await open(t, { redis, max: 3, deadline: DEADLINE })
+  const { get } = await open(t, { redis: client(t, server), max: 3, deadline: DEADLINE })
   t.strictSame(await statuses(2, () => get()), [200, 200])
   await server.pause()
   const begun = performance.now()
@@ -121,12 +120,6 @@ t.test('with Redis silent a request is answered within the deadline, limited by 
   const next = performance.now()
   t.strictSame(await statuses(4, () => get()), [200, 200, 429, 429])
   t.ok(performance.now() - next < DEADLINE, `${performance.now() - next} ms`)
-  server.resume()
-  await pollUntil(
-    'Redis to count again',
-    async () => (await get()).headers['retry-after'] === undefined || redis.status === 'ready',
-  )
-  t.equal(await codeOf(redis.ping()), undefined)
 })
 
 t.test('back from an outage Redis counts on where it was', async (t) => {

@@ -132,16 +132,6 @@ export async function until(status: number, one: () => Promise<Answered>): Promi
   return answer
 }
 
-/** The code of the error that a call rejects with. */
-export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
-  }
-}
-
 /** How a store answers, as a promise. */
 export function count(
   store: ReturnType<Site['store']>,
