@@ -59,10 +59,10 @@ export class RedisStore implements Store {
     const args = [placeholder, Math.ceil(limit), refuse ?? '', this.#namespace.feed.channel]
     // Granted after the deadline, when nobody waits for it any more: it would block the key for a lease.
     const late = (reply: Reply): void => {
-      if (Array.isArray(reply) && reply[0] === 1) this.release(key, placeholder).catch(() => {})
+      if (Array.isArray(reply) && isOne(reply[0])) this.release(key, placeholder).catch(() => {})
     }
     const reply = (await this.#gate.run(LEASE, [this.#namespace.entryKey(key)], args, late)) as Reply[]
-    if (reply[0] === 1) return { state: 'granted' }
+    if (isOne(reply[0])) return { state: 'granted' }
     if (Buffer.isBuffer(reply[1])) return { state: 'stored', bytes: reply[1] }
     return { state: 'refused', wait: Number(reply[2]) }
   }
@@ -82,7 +82,7 @@ export class RedisStore implements Store {
 
   async renew(key: string, token: Buffer, limit: number, refresh: boolean): Promise<boolean> {
     const name = refresh ? this.#namespace.leaseKey(key) : this.#namespace.entryKey(key)
-    return (await this.#gate.run(RENEW, [name], [token, Math.ceil(limit)])) === 1
+    return isOne(await this.#gate.run(RENEW, [name], [token, Math.ceil(limit)]))
   }
 
   async put(key: string, bytes: Buffer, life: number): Promise<void> {
@@ -142,6 +142,11 @@ export class RedisStore implements Store {
     redis: Caller = this.#gate,
   ): Promise<boolean> {
     const keys = [this.#namespace.entryKey(key), this.#namespace.leaseKey(key)]
-    return (await redis.run(script, keys, [...args, this.#namespace.feed.channel])) === 1
+    return isOne(await redis.run(script, keys, [...args, this.#namespace.feed.channel]))
   }
+}
+
+/** Clients may be set to give numbers as strings. */
+function isOne(reply: Reply): boolean {
+  return Number(reply) === 1
 }
