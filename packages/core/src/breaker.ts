@@ -30,6 +30,7 @@ export class Breaker {
   readonly #recoveries = new Set<Recovery>()
   readonly #listeners = new Set<(up: boolean) => void>()
   #users = 0
+  #deadline = PROBE_LIMIT
   #state: 'connecting' | 'up' | 'down' = 'connecting'
   #reason = 'not connected yet'
   #probing = false
@@ -40,13 +41,14 @@ export class Breaker {
   #first: PromiseWithResolvers | undefined
 
   /** The breaker of this client; each user calls {@link release} once. */
-  static acquire(client: RedisClient, log: Log): Breaker {
+  static acquire(client: RedisClient, log: Log, deadline: number = PROBE_LIMIT): Breaker {
     let breaker = breakers.get(client)
     if (!breaker) {
       breaker = new Breaker(client, log)
       breakers.set(client, breaker)
     }
     breaker.#users++
+    breaker.#deadline = Math.min(breaker.#deadline, deadline)
     return breaker
   }
 
@@ -168,7 +170,11 @@ export class Breaker {
     this.#probing = true
     try {
       if (this.#client.status !== 'ready') throw new Error(`the client is ${this.#client.status}`)
+      const asked = performance.now()
       await within(PROBE_LIMIT, ping(this.#client))
+      // A Redis that answers later than a deadline would be left again at once, over and over.
+      const took = performance.now() - asked
+      if (took > this.#deadline) throw new Error(`an answer takes ${Math.round(took)} ms`)
       this.#recovering = true
       for (const recovery of this.#recoveries) await within(PROBE_LIMIT * 5, recovery())
       if (this.#recovering && this.#client.status === 'ready') this.#set('up')

@@ -35,6 +35,8 @@ interface Operation {
 
 /** The deadline is counted in this many ticks of one timer, so that a stall of our own process is not held against Redis. */
 const TICKS = 16
+/** What one late tick counts at most. */
+const MOST_TICKS = 4
 
 /**
  * The way of one plugin's commands to Redis. A lone command is sent at once; further ones of the same turn of the event loop
@@ -54,6 +56,7 @@ export class Gate implements Caller {
   #waiting: Operation[] = []
   #head = 0
   #tick = 0
+  #ticked = 0
   #timer: NodeJS.Timeout | undefined
   readonly #flushTurn = () => this.#flush()
   /** Sends although the breaker is open: for what must be done before it closes. */
@@ -64,7 +67,7 @@ export class Gate implements Caller {
 
   constructor(client: RedisClient, options: GateOptions) {
     this.client = client
-    this.breaker = Breaker.acquire(client, options.log)
+    this.breaker = Breaker.acquire(client, options.log, options.deadline)
     this.deadline = options.deadline
     this.#cluster = isCluster(client)
     this.#alone = this.#cluster || !client.options.enableAutoPipelining
@@ -126,7 +129,7 @@ export class Gate implements Caller {
   #send(operation: Operation): void {
     operation.tick = this.#tick
     this.#waiting.push(operation)
-    this.#timer ??= setInterval(() => this.#onTick(), this.deadline / TICKS).unref()
+    if (this.#timer === undefined) this.#startTimer()
     if (this.#cluster) {
       this.#sendAlone(operation)
       return
@@ -210,8 +213,23 @@ export class Gate implements Caller {
     return new RedisUnavailableError(error.message, { cause: error })
   }
 
+  #startTimer(): void {
+    this.#ticked = performance.now()
+    this.#timer = setInterval(() => this.#onTick(), this.deadline / TICKS).unref()
+  }
+
   #onTick(): void {
-    this.#tick++
+    const now = performance.now()
+    // Timers of a busy process come late, and what is late counts; of a stall of our own only a part does.
+    const passed = Math.round(((now - this.#ticked) * TICKS) / this.deadline)
+    this.#ticked = now
+    this.#tick += Math.min(Math.max(passed, 1), MOST_TICKS)
+    // An answer may lie in the socket, which gets its turn first.
+    if (passed > 1) setImmediate(() => this.#expire())
+    else this.#expire()
+  }
+
+  #expire(): void {
     let expired = false
     for (;;) {
       const operation = this.#waiting[this.#head]
