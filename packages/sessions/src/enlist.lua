@@ -1,7 +1,7 @@
 -- Enters a session in the index of its user.
--- KEYS[1]  the index (ZSET): "<created>.<key of the session>" by the end of its absolute timeout
--- ARGV[1]  member; ARGV[2]  its end, ms; ARGV[3]  the member that it replaces, or empty
--- Returns  all members; 0, and nothing was changed, when the one to be replaced is not there any more: it was revoked
+-- KEYS[1]  the index (ZSET): the keys of his sessions by the end of its absolute timeout
+-- ARGV[1]  key of the session; ARGV[2]  its end, ms; ARGV[3]  the one that it replaces, or empty
+-- Returns  all of them; 0, and nothing was changed, when the one to be replaced is not there any more: it was revoked
 -- Atomic: a rotation that overlaps a revocation either is seen by it, or learns of it here. What is over leaves; the index itself
 -- ends with its last session.
 if ARGV[3] ~= '' and redis.call('ZREM', KEYS[1], ARGV[3]) == 0 then return 0 end

@@ -4,7 +4,15 @@ import { keyOf, newId } from './identity.js'
 import type { MigrateOptions } from './options.js'
 import { type Record, writeFields } from './record.js'
 import type { Sealer } from './sealer.js'
-import type { Changes, Member, Owner, SessionKey, SessionStore, Span, StoredSession } from './store.js'
+import {
+  type Changes,
+  type Owner,
+  type SessionKey,
+  type SessionStore,
+  type Span,
+  type StoredSession,
+  sameOwner,
+} from './store.js'
 
 /** What a {@link Keeper} works with. */
 export interface KeeperOptions {
@@ -37,7 +45,25 @@ interface Plan {
   readonly data: ReadonlyMap<string, string>
   readonly span?: Span
   /** The session of its user whose place in the index it takes. */
-  readonly replaced?: Member
+  readonly replaced?: SessionKey
+}
+
+/** What a login begins with. */
+export interface Login {
+  /** The session before it. */
+  readonly record: Record | undefined
+  /** What the request changed in that. */
+  readonly changes: Changes
+  /** What the new one has in any case. */
+  readonly own: ReadonlyMap<string, string>
+  readonly owner: Owner
+  readonly device: string
+}
+
+/** A session that is alive. */
+export interface Kept {
+  readonly key: SessionKey
+  readonly session: StoredSession
 }
 
 /** Rotations of one session that a late save follows, at most. */
@@ -93,7 +119,7 @@ export class Keeper {
       this.#store.create(key, { owner, device: this.#sealDevice(key, device), data: this.#seal(key, data), span }),
     )
     if (!kept) throw new EndedError()
-    if (owner !== '') await this.#enlist(owner, { created: kept.created, key }, kept, replaced)
+    if (owner !== '') await this.#enlist(owner, key, kept, replaced)
     this.tell({ type: 'created', bound: owner !== '' })
     return { id, record: { ...kept, key, owner, seen: this.#store.now(), data } }
   }
@@ -125,7 +151,7 @@ export class Keeper {
     const data = await this.#claim(record, changes, { to: keyOf(id), follow: true }, grace)
     if (!data) throw new EndedError()
     const { owner, created, end } = record
-    const replaced = owner === '' ? {} : { replaced: memberOf(record) }
+    const replaced = owner === '' ? {} : { replaced: record.key }
     const issued = await this.issue({ owner, device, data, span: { created, end }, ...replaced }, id)
     this.tell({ type: 'rotated' })
     return issued
@@ -135,24 +161,24 @@ export class Keeper {
    * A new session of this user. It goes on with the fields of an anonymous one and of one of the same user; those of another user
    * stay behind. The old id is gone.
    */
-  async login(record: Record | undefined, changes: Changes, owner: Owner, device: string): Promise<Issued> {
+  async login({ record, changes, own, owner, device }: Login): Promise<Issued> {
     const id = newId()
-    let data = changes.set
+    let kept = changes.set
     if (record) {
       // Late saves of the same user's requests are lost to nobody; whoever knows an anonymous id may be somebody else.
-      const to = record.owner === owner ? keyOf(id) : ''
-      const foreign = record.owner !== '' && record.owner !== owner
-      data = (await this.#claim(record, changes, { to, follow: false }, this.options.grace)) ?? new Map()
-      if (foreign) data = new Map()
-      if (record.owner !== '') await reached(this.#store.strike(record.owner, [memberOf(record)]))
+      const to = sameOwner(record.owner, owner) ? keyOf(id) : ''
+      const foreign = record.owner !== '' && !sameOwner(record.owner, owner)
+      const claimed = await this.#claim(record, changes, { to, follow: false }, this.options.grace)
+      kept = foreign || !claimed ? new Map() : claimed
+      if (record.owner !== '') await reached(this.#store.strike(record.owner, [record.key]))
       this.tell({ type: 'ended', reason: 'replaced' })
     }
-    return this.issue({ owner, device, data }, id)
+    return this.issue({ owner, device, data: new Map([...kept, ...own]) }, id)
   }
 
   /** Ends a session for good, and what it is being rotated into. Whether there was one. */
-  async end(member: Member, owner: Owner, reason: EndReason): Promise<boolean> {
-    let { created, key } = member
+  async end(first: SessionKey, owner: Owner, reason: EndReason): Promise<boolean> {
+    let key = first
     let ended = false
     for (let hop = 0; hop < HOPS; hop++) {
       const dropped = await reached(this.#store.drop(key))
@@ -161,9 +187,8 @@ export class Keeper {
         this.tell({ type: 'ended', reason })
       }
       const user = dropped.owner === '' ? owner : dropped.owner
-      if (dropped.owner !== '') created = dropped.created
       // Before the successor is looked for: from now on a rotation under way does not find its place any more.
-      if (user !== '') await reached(this.#store.strike(user, [{ created, key }]))
+      if (user !== '') await reached(this.#store.strike(user, [key]))
       if (!dropped.successor?.to) break
       key = dropped.successor.to
     }
@@ -172,17 +197,17 @@ export class Keeper {
 
   /** As {@link end}, for an id as `@fastify/session` knows it. */
   async endId(id: string, reason: EndReason): Promise<void> {
-    await this.end({ created: 0, key: keyOf(id) }, '', reason)
+    await this.end(keyOf(id), '', reason)
     if (this.options.migrate) await reached(this.#store.dropLegacy(this.options.migrate.prefix + id))
   }
 
   /** The user's sessions that are alive, oldest first. Strikes the others from the index. */
-  async sessionsOf(owner: Owner): Promise<{ member: Member; session: StoredSession }[]> {
+  async sessionsOf(owner: Owner): Promise<Kept[]> {
     const members = await reached(this.#store.members(owner))
     return this.#living(owner, members)
   }
 
-  members(owner: Owner): Promise<Member[]> {
+  members(owner: Owner): Promise<SessionKey[]> {
     return reached(this.#store.members(owner))
   }
 
@@ -195,40 +220,40 @@ export class Keeper {
     if (sessionsChannel.hasSubscribers) sessionsChannel.publish({ sessions: this.options.name, ...fact })
   }
 
-  async #living(owner: Owner, members: readonly Member[]): Promise<{ member: Member; session: StoredSession }[]> {
-    const found = await reached(Promise.all(members.map(({ key }) => this.#store.load(key))))
-    const living: { member: Member; session: StoredSession }[] = []
-    const dead: Member[] = []
-    for (const [i, member] of members.entries()) {
+  async #living(owner: Owner, keys: readonly SessionKey[]): Promise<Kept[]> {
+    const found = await reached(Promise.all(keys.map((key) => this.#store.load(key))))
+    const living: Kept[] = []
+    const dead: SessionKey[] = []
+    for (const [i, key] of keys.entries()) {
       const one = found[i]
-      if (one?.state === 'absent') dead.push(member)
+      if (one?.state === 'absent') dead.push(key)
       // A session is its owner's whatever the index says.
-      else if (one?.state === 'live' && one.session.owner === owner) living.push({ member, session: one.session })
+      else if (one?.state === 'live' && sameOwner(one.session.owner, owner)) living.push({ key, session: one.session })
     }
     if (dead.length > 0) await reached(this.#store.strike(owner, dead))
     return living.sort((a, b) => a.session.created - b.session.created)
   }
 
-  async #enlist(owner: Owner, member: Member, { end }: Span, replaced: Member | undefined): Promise<void> {
-    let members: Member[] | undefined
+  async #enlist(owner: Owner, key: SessionKey, { end }: Span, replaced: SessionKey | undefined): Promise<void> {
+    let members: SessionKey[] | undefined
     try {
-      members = await reached(this.#store.enlist(owner, member, end, replaced))
+      members = await reached(this.#store.enlist(owner, key, end, replaced))
     } catch (error) {
-      await this.#store.drop(member.key).catch(() => {})
+      await this.#store.drop(key).catch(() => {})
       throw error
     }
     if (!members) {
-      await reached(this.#store.drop(member.key))
+      await reached(this.#store.drop(key))
       throw new EndedError()
     }
-    if (members.length > this.options.maxPerUser) await this.#evict(owner, member, members)
+    if (members.length > this.options.maxPerUser) await this.#evict(owner, key, members)
   }
 
-  async #evict(owner: Owner, newest: Member, members: readonly Member[]): Promise<void> {
-    const others = members.filter(({ key }) => key !== newest.key)
+  async #evict(owner: Owner, newest: SessionKey, keys: readonly SessionKey[]): Promise<void> {
+    const others = keys.filter((key) => key !== newest)
     const living = await this.#living(owner, others)
     const surplus = living.slice(0, Math.max(0, living.length + 1 - this.options.maxPerUser))
-    for (const { member } of surplus) await this.end(member, owner, 'evicted')
+    for (const { key } of surplus) await this.end(key, owner, 'evicted')
   }
 
   async #claim(
@@ -309,11 +334,6 @@ export class Keeper {
     }
     return open
   }
-}
-
-/** A session's place in the index of its owner. */
-export function memberOf({ created, key }: Pick<Record, 'created' | 'key'>): Member {
-  return { created, key }
 }
 
 function parseObject(text: string): { [name: string]: unknown } | undefined {

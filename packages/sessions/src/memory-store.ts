@@ -5,7 +5,6 @@ import type {
   Dropped,
   Found,
   Lifetimes,
-  Member,
   Owner,
   Saved,
   SessionKey,
@@ -22,7 +21,8 @@ interface Slot {
 
 interface Shelf {
   readonly slots: Map<SessionKey, Slot>
-  readonly indexes: Map<string, Map<SessionKey, Member & { end: number }>>
+  /** By user, the end of each session. */
+  readonly indexes: Map<string, Map<SessionKey, number>>
 }
 
 const SWEEP_EVERY = 30_000
@@ -91,29 +91,29 @@ export class MemoryStore implements SessionStore {
   async drop(key: SessionKey): Promise<Dropped> {
     const content = this.#content(key)
     this.#shelf.slots.delete(key)
-    const { owner, created } = content?.session ?? { owner: '', created: 0 }
+    const owner = content?.session.owner ?? ''
     const successor = content && 'successor' in content ? content.successor : undefined
-    return { alive: content !== undefined && !successor, owner, created, successor }
+    return { alive: content !== undefined && !successor, owner, successor }
   }
 
-  async enlist(owner: Owner, member: Member, end: number, replaced?: Member): Promise<Member[] | undefined> {
+  async enlist(owner: Owner, key: SessionKey, end: number, replaced?: SessionKey): Promise<SessionKey[] | undefined> {
     const name = nameOf(owner)
-    const index = this.#shelf.indexes.get(name) ?? new Map<SessionKey, Member & { end: number }>()
-    if (replaced && !index.delete(replaced.key)) return undefined
-    for (const [key, known] of index) if (known.end <= this.now()) index.delete(key)
-    index.set(member.key, { ...member, end })
+    const index = this.#shelf.indexes.get(name) ?? new Map<SessionKey, number>()
+    if (replaced !== undefined && !index.delete(replaced)) return undefined
+    for (const [known, over] of index) if (over <= this.now()) index.delete(known)
+    index.set(key, end)
     this.#shelf.indexes.set(name, index)
-    return [...index.values()]
+    return [...index.keys()]
   }
 
-  async strike(owner: Owner, members: readonly Member[]): Promise<void> {
+  async strike(owner: Owner, keys: readonly SessionKey[]): Promise<void> {
     const index = this.#shelf.indexes.get(nameOf(owner))
-    for (const { key } of members) index?.delete(key)
+    for (const key of keys) index?.delete(key)
     if (index?.size === 0) this.#shelf.indexes.delete(nameOf(owner))
   }
 
-  async members(owner: Owner): Promise<Member[]> {
-    return [...(this.#shelf.indexes.get(nameOf(owner))?.values() ?? [])]
+  async members(owner: Owner): Promise<SessionKey[]> {
+    return [...(this.#shelf.indexes.get(nameOf(owner))?.keys() ?? [])]
   }
 
   async legacy(): Promise<string | undefined> {
@@ -140,7 +140,7 @@ export class MemoryStore implements SessionStore {
     const now = this.now()
     for (const [key, { expires }] of this.#shelf.slots) if (expires <= now) this.#shelf.slots.delete(key)
     for (const [name, index] of this.#shelf.indexes) {
-      for (const [key, { end }] of index) if (end <= now) index.delete(key)
+      for (const [key, end] of index) if (end <= now) index.delete(key)
       if (index.size === 0) this.#shelf.indexes.delete(name)
     }
   }

@@ -116,8 +116,15 @@ function addHooks(fastify: Parameters<typeof plugin>[0], house: House, options: 
       done(error as Error)
       return
     }
-    if (work) work.then(() => done(), done)
-    else done()
+    if (!work) done()
+    else
+      work.then(
+        () => done(),
+        (error) => {
+          if (error.code === 'LARDER_SESSIONS_UNAVAILABLE') reply.header('retry-after', '1')
+          done(error)
+        },
+      )
   })
 }
 

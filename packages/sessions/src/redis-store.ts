@@ -6,7 +6,6 @@ import {
   type Found,
   formatSuccessor,
   type Lifetimes,
-  type Member,
   type Owner,
   parseMeta,
   parseSuccessor,
@@ -103,27 +102,25 @@ export class RedisStore implements SessionStore {
     const reply = (await this.#gate.run(DROP, [this.#sessions + key], [])) as Buffer[]
     const [meta, successor] = [String(reply[0]), String(reply[1])]
     const old = meta === '' ? successor.slice(successor.indexOf(' ', 2) + 1) : meta
-    const { owner, created } = old === '' ? { owner: '', created: 0 } : parseMeta(old)
+    const { owner } = old === '' ? { owner: '' } : parseMeta(old)
     return {
       alive: meta !== '',
       owner,
-      created,
       successor: successor === '' ? undefined : parseSuccessor(successor),
     }
   }
 
-  async enlist(owner: Owner, member: Member, end: number, replaced?: Member): Promise<Member[] | undefined> {
-    const args = [formatMember(member), end, replaced ? formatMember(replaced) : '']
-    const reply = await this.#gate.run(ENLIST, [this.#indexOf(owner)], args)
-    return Array.isArray(reply) ? reply.map(parseMember) : undefined
+  async enlist(owner: Owner, key: SessionKey, end: number, replaced = ''): Promise<SessionKey[] | undefined> {
+    const reply = await this.#gate.run(ENLIST, [this.#indexOf(owner)], [key, end, replaced])
+    return Array.isArray(reply) ? reply.map(String) : undefined
   }
 
-  async strike(owner: Owner, members: readonly Member[]): Promise<void> {
-    if (members.length > 0) await this.#gate.call('zrem', [this.#indexOf(owner), ...members.map(formatMember)])
+  async strike(owner: Owner, keys: readonly SessionKey[]): Promise<void> {
+    if (keys.length > 0) await this.#gate.call('zrem', [this.#indexOf(owner), ...keys])
   }
 
-  async members(owner: Owner): Promise<Member[]> {
-    return ((await this.#gate.call('zrange', [this.#indexOf(owner), 0, -1])) as Reply[]).map(parseMember)
+  async members(owner: Owner): Promise<SessionKey[]> {
+    return ((await this.#gate.call('zrange', [this.#indexOf(owner), 0, -1])) as Reply[]).map(String)
   }
 
   async legacy(key: string): Promise<string | undefined> {
@@ -194,14 +191,4 @@ function pairs(fields: ReadonlyMap<string, string>): string[] {
   const list: string[] = []
   for (const [name, value] of fields) list.push(`.${name}`, value)
   return list
-}
-
-function formatMember({ created, key }: Member): string {
-  return `${created}.${key}`
-}
-
-function parseMember(reply: Reply): Member {
-  const text = String(reply)
-  const dot = text.indexOf('.')
-  return { created: Number(text.slice(0, dot)), key: text.slice(dot + 1) }
 }

@@ -1,8 +1,8 @@
 import { handleOf } from './identity.js'
-import { type Keeper, memberOf } from './keeper.js'
+import type { Keeper } from './keeper.js'
 import { checkUserId, type UserId } from './options.js'
 import type { Record } from './record.js'
-import type { Owner, SessionKey } from './store.js'
+import { type Owner, type SessionKey, sameOwner } from './store.js'
 
 /** A session as its user may see it. Times in milliseconds since 1970, by the store's clock. */
 export interface SessionInfo {
@@ -41,7 +41,7 @@ export class Sessions<Request extends object = object> {
     const owner = ownerOf(userId)
     const current = request && this.#keyOf(request, owner)
     const living = await this.#keeper.sessionsOf(owner)
-    return living.map(({ member: { key }, session }) => ({
+    return living.map(({ key, session }) => ({
       id: handleOf(key),
       createdAt: session.created,
       lastSeenAt: session.seen,
@@ -59,9 +59,8 @@ export class Sessions<Request extends object = object> {
    */
   async revoke(userId: UserId, id: string): Promise<boolean> {
     const owner = ownerOf(userId)
-    const members = await this.#keeper.members(owner)
-    const member = members.find(({ key }) => handleOf(key) === id)
-    return member !== undefined && this.#keeper.end(member, owner, 'revoked')
+    const key = (await this.#keeper.members(owner)).find((key) => handleOf(key) === id)
+    return key !== undefined && this.#keeper.end(key, owner, 'revoked')
   }
 
   /**
@@ -72,14 +71,14 @@ export class Sessions<Request extends object = object> {
   async revokeAll(userId: UserId, { except }: { except?: Request } = {}): Promise<number> {
     const owner = ownerOf(userId)
     const kept = except && this.#keyOf(except, owner)
-    const members = (await this.#keeper.members(owner)).filter(({ key }) => key !== kept)
-    const ended = await Promise.all(members.map((member) => this.#keeper.end(member, owner, 'revoked')))
+    const keys = (await this.#keeper.members(owner)).filter((key) => key !== kept)
+    const ended = await Promise.all(keys.map((key) => this.#keeper.end(key, owner, 'revoked')))
     return ended.filter(Boolean).length
   }
 
   #keyOf(request: Request, owner: Owner): SessionKey | undefined {
     const record = this.#recordOf(request)
-    return record?.owner === owner ? memberOf(record).key : undefined
+    return record && sameOwner(record.owner, owner) ? record.key : undefined
   }
 }
 

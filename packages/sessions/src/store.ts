@@ -66,14 +66,7 @@ export interface Dropped {
   readonly alive: boolean
   /** Alive or rotated: for its place in the index. */
   readonly owner: Owner
-  readonly created: number
   readonly successor: Successor | undefined
-}
-
-/** A line of a user's index. */
-export interface Member {
-  readonly created: number
-  readonly key: SessionKey
 }
 
 /** How long sessions live. Whole milliseconds. */
@@ -98,16 +91,21 @@ export interface SessionStore {
   /** Takes it out of service for `grace` milliseconds of {@link Successor}; `undefined` when it was ended before. */
   claim(key: SessionKey, successor: Successor, grace: number): Promise<StoredSession | undefined>
   drop(key: SessionKey): Promise<Dropped>
-  /** Adds to an index, in place of `replaced` when given; all members, or `undefined` when the replaced one was gone. */
-  enlist(owner: Owner, member: Member, end: number, replaced?: Member): Promise<Member[] | undefined>
-  strike(owner: Owner, members: readonly Member[]): Promise<void>
-  members(owner: Owner): Promise<Member[]>
+  /** Adds to an index, in place of `replaced` when given; all that are in it, or `undefined` when the replaced one was gone. */
+  enlist(owner: Owner, key: SessionKey, end: number, replaced?: SessionKey): Promise<SessionKey[] | undefined>
+  strike(owner: Owner, keys: readonly SessionKey[]): Promise<void>
+  members(owner: Owner): Promise<SessionKey[]>
   /** A session of another store, under its plain id: JSON. */
   legacy(key: string): Promise<string | undefined>
   dropLegacy(key: string): Promise<void>
   /** Waits for the first connection, not beyond the deadline. */
   settled(): Promise<void>
   close(): void
+}
+
+/** Whether both are of one user: numbers and strings read alike, as in keys. */
+export function sameOwner(one: Owner, other: Owner): boolean {
+  return one === other || (one !== '' && other !== '' && String(JSON.parse(one)) === String(JSON.parse(other)))
 }
 
 /** `m` of create.lua. */

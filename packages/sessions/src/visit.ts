@@ -2,7 +2,7 @@ import type { FastifySessionObject } from '@fastify/session'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Bridge, Signed } from './bridge.js'
 import { EndedError, InsecureError, UserError } from './errors.js'
-import { type Arrival, type Issued, type Keeper, memberOf } from './keeper.js'
+import type { Arrival, Issued, Keeper } from './keeper.js'
 import { type CookieOptions, checkUserId } from './options.js'
 import { Baseline, type Record, readFields, writeFields } from './record.js'
 import type { Changes } from './store.js'
@@ -46,6 +46,8 @@ export class Visit {
   /** The user whom this request's session belonged to, also after it was destroyed to be regenerated. */
   #owner = ''
   #cookie: 'keep' | 'send' | 'clear' = 'keep'
+  /** Whether the session was made in this request: its expiry is as late as can be. */
+  #issued = false
   #finished = false
 
   constructor(house: House, request: FastifyRequest, start: Start, signed?: Signed) {
@@ -101,14 +103,12 @@ export class Visit {
   /** `request.login()`. */
   async login(userId: unknown, data: object): Promise<void> {
     const owner = JSON.stringify(checkUserId(userId))
-    const written = writeFields(data)
+    const own = writeFields(data)
     if (this.#start.state === 'unavailable') throw this.#start.error
     if (this.#house.cookie.secure === true && this.#request.protocol !== 'https') throw new InsecureError()
     const { record } = this
     const changes = this.#changes()
-    const merged = new Map([...changes.set, ...written])
-    const remove = changes.remove.filter((name) => !written.has(name))
-    this.#enter(await this.#house.keeper.login(record, { set: merged, remove }, owner, this.#device()))
+    this.#enter(await this.#house.keeper.login({ record, changes, own, owner, device: this.#device() }))
   }
 
   /** `request.rotate()`. */
@@ -123,7 +123,7 @@ export class Visit {
   async logout(): Promise<void> {
     if (this.#start.state === 'unavailable') throw this.#start.error
     const { record } = this
-    if (record) await this.#house.keeper.end(memberOf(record), record.owner, 'logout')
+    if (record) await this.#house.keeper.end(record.key, record.owner, 'logout')
     if (this.#signed && this.#house.keeper.options.migrate) await this.#house.keeper.endId(this.#signed.id, 'logout')
     this.#start = { state: 'none' }
     this.#session = undefined
@@ -145,7 +145,7 @@ export class Visit {
     const { record } = this
     const changes = this.#track ? this.#changes() : NO_CHANGES
     const changed = changes.set.size + changes.remove.length > 0
-    if (record ? changed || this.#house.keeper.due(record) : this.#shouldMake(changed))
+    if (record ? changed || (!this.#issued && this.#house.keeper.due(record)) : this.#shouldMake(changed))
       return this.#finish(reply, changes)
     this.#sendCookie(reply)
     return undefined
@@ -199,6 +199,7 @@ export class Visit {
     track.record = record
     track.baseline = new Baseline(data, session as unknown as { [name: string]: unknown })
     this.#cookie = 'send'
+    this.#issued = true
   }
 
   /** Goes on with a session that has just been made. */
@@ -206,6 +207,7 @@ export class Visit {
     const { bridge } = this.#house
     bridge.open(this.#request, { id, cookie: bridge.sign(id), renew: false }, { record, fields: readFields(record) })
     this.#cookie = 'send'
+    this.#issued = true
   }
 
   #open(): void {
@@ -244,6 +246,8 @@ export class Visit {
     if (this.#insecure(session)) return
     session.touch()
     const attributes = (session.cookie as unknown as { toJSON(): object }).toJSON()
+    // `@fastify/session` weakens it to lax where `secure: 'auto'` meets plain HTTP, which only `none` needs.
+    if (cookie.sameSite === 'strict' || cookie.sameSite === true) Object.assign(attributes, { sameSite: 'strict' })
     reply.setCookie(cookieName, cookiePrefix + session.encryptedSessionId, attributes)
   }
 
