@@ -1,0 +1,7 @@
+/** What one block printed. */
+export interface Ran {
+  readonly name: string
+  readonly output: string
+}
+
+export function runReadme(files: readonly string[], folder: string): Ran[]
