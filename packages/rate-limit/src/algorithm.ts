@@ -16,7 +16,7 @@ export interface Policy {
 export type Section = number[]
 
 /**
- * The arithmetic of one algorithm, in whole numbers only: the Lua of `algorithms.lua` is the same, line by line, and gives the same
+ * The arithmetic of one algorithm, in whole numbers only: the Lua of `decide.lua` gives the same
  * answers. All but {@link settle} expect a settled section. Times in milliseconds of the clock that `now` is read from.
  */
 export interface Algorithm {

@@ -2,7 +2,7 @@ import { type Argument, Gate, type Log, loadScript, type RedisClient, type Reply
 import type { AlgorithmName } from './algorithm.js'
 import type { Demand, LimitStore, Quota, Verdict } from './store.js'
 
-const DECIDE = loadScript(import.meta.url, './algorithms.lua', './decide.lua')
+const DECIDE = loadScript(import.meta.url, './decide.lua')
 
 /** The sign of an algorithm in scripts and keys. */
 export const SIGNS: Record<AlgorithmName, string> = { 'sliding-window': 's', gcra: 'g', 'fixed-window': 'f' }

@@ -5,12 +5,14 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { ALGORITHMS, type Entered, mostWithin, Played, RUNS, type Schedule, schedules } from './schedule.js'
 
+t.setTimeout(RUNS * 100)
+
 /** Runs a property over random schedules; a counterexample fails the test with its seed. */
 function holds<Ts extends [unknown, ...unknown[]]>(property: fc.IProperty<Ts>, numRuns = RUNS): void {
   fc.assert(property, { numRuns })
 }
 
-t.test('sliding-window: no window of any schedule has more than max', async () => {
+t.test('sliding-window: no window of any schedule has more than max', { timeout: RUNS * 50 }, async () => {
   holds(
     fc.property(schedules, (schedule) => {
       const entered = new Played(createStore, { algorithm: 'sliding-window' }).play(schedule)
@@ -20,17 +22,21 @@ t.test('sliding-window: no window of any schedule has more than max', async () =
   )
 })
 
-t.test('gcra: no span of any schedule has more than max and what drains meanwhile', async () => {
-  holds(
-    fc.property(schedules, fc.integer({ min: 1, max: 30 }), (schedule, tenths) => {
-      const entered = new Played(createStore, { algorithm: 'gcra' }).play(schedule)
-      const span = Math.ceil((schedule.window * tenths) / 10)
-      return mostWithin(entered, span) <= schedule.max + (span * schedule.max) / schedule.window
-    }),
-  )
-})
+t.test(
+  'gcra: no span of any schedule has more than max and what drains meanwhile',
+  { timeout: RUNS * 50 },
+  async () => {
+    holds(
+      fc.property(schedules, fc.integer({ min: 1, max: 30 }), (schedule, tenths) => {
+        const entered = new Played(createStore, { algorithm: 'gcra' }).play(schedule)
+        const span = Math.ceil((schedule.window * tenths) / 10)
+        return mostWithin(entered, span) <= schedule.max + (span * schedule.max) / schedule.window
+      }),
+    )
+  },
+)
 
-t.test('fixed-window: no window of any schedule has more than twice max', async () => {
+t.test('fixed-window: no window of any schedule has more than twice max', { timeout: RUNS * 50 }, async () => {
   holds(
     fc.property(schedules, (schedule) => {
       const entered = new Played(createStore, { algorithm: 'fixed-window' }).play(schedule)
@@ -41,6 +47,7 @@ t.test('fixed-window: no window of any schedule has more than twice max', async 
 
 t.test(
   'sliding-window: nobody is refused who would have room in an exact log of a window and a thirtieth',
+  { timeout: RUNS * 50 },
   async () => {
     holds(
       fc.property(schedules, (schedule) => {
@@ -63,31 +70,35 @@ t.test(
 )
 
 for (const algorithm of ALGORITHMS) {
-  t.test(`${algorithm}: a refused request is let in when it was told, and not a millisecond before`, async () => {
-    holds(
-      fc.property(schedules, (schedule) => {
-        const played = new Played(createStore, { algorithm })
-        let refused: { steps: Schedule['steps']; cost: number; ttl: number } | undefined
-        for (const [i, { after, cost }] of schedule.steps.entries()) {
-          played.now += after
-          const { current, ttl } = played.ask(schedule, cost)
-          if (current <= schedule.max) continue
-          if (!(ttl >= 1 && Number.isInteger(ttl) && ttl <= schedule.window)) return false
-          if (cost <= schedule.max) refused = { steps: schedule.steps.slice(0, i + 1), cost, ttl }
-        }
-        if (refused === undefined) return true
-        const [before, then] = [refused.ttl - 1, refused.ttl].map((after) => {
-          const again = new Played(createStore, { algorithm })
-          again.play({ ...schedule, steps: refused.steps })
-          again.now += after
-          return again.ask(schedule, refused.cost).current <= schedule.max
-        })
-        return then === true && before === false
-      }),
-    )
-  })
+  t.test(
+    `${algorithm}: a refused request is let in when it was told, and not a millisecond before`,
+    { timeout: RUNS * 50 },
+    async () => {
+      holds(
+        fc.property(schedules, (schedule) => {
+          const played = new Played(createStore, { algorithm })
+          let refused: { steps: Schedule['steps']; cost: number; ttl: number } | undefined
+          for (const [i, { after, cost }] of schedule.steps.entries()) {
+            played.now += after
+            const { current, ttl } = played.ask(schedule, cost)
+            if (current <= schedule.max) continue
+            if (!(ttl >= 1 && Number.isInteger(ttl) && ttl <= schedule.window)) return false
+            if (cost <= schedule.max) refused = { steps: schedule.steps.slice(0, i + 1), cost, ttl }
+          }
+          if (refused === undefined) return true
+          const [before, then] = [refused.ttl - 1, refused.ttl].map((after) => {
+            const again = new Played(createStore, { algorithm })
+            again.play({ ...schedule, steps: refused.steps })
+            again.now += after
+            return again.ask(schedule, refused.cost).current <= schedule.max
+          })
+          return then === true && before === false
+        }),
+      )
+    },
+  )
 
-  t.test(`${algorithm}: looking changes nothing and tells what the counter holds`, async () => {
+  t.test(`${algorithm}: looking changes nothing and tells what the counter holds`, { timeout: RUNS * 50 }, async () => {
     holds(
       fc.property(schedules, (schedule) => {
         const looked = new Played(createStore, { algorithm })
@@ -112,8 +123,7 @@ for (const algorithm of ALGORITHMS) {
   })
 }
 
-const DIST = new URL('../dist/', import.meta.url)
-const SOURCE = ['algorithms.lua', 'decide.lua'].map((name) => readFileSync(new URL(name, DIST), 'utf8')).join('\n')
+const SOURCE = readFileSync(new URL('../dist/decide.lua', import.meta.url), 'utf8')
 /** The script as it is, over a schedule, with the schedule's time in place of the server's. */
 const DRIVER = `
 local server = redis
@@ -139,7 +149,7 @@ return answers
 `
 const SIGNS = { 'sliding-window': 's', gcra: 'g', 'fixed-window': 'f' } as const
 
-t.test('the Lua of Redis and the memory answer every schedule alike', async (t) => {
+t.test('the Lua of Redis and the memory answer every schedule alike', { timeout: RUNS * 50 }, async (t) => {
   const server = await sharedRedis()
   const redis = server.client()
   t.teardown(() => redis.disconnect())
