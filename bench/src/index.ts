@@ -4,10 +4,12 @@ import { invalidate } from './invalidate.js'
 import { memory } from './memory.js'
 import { peers } from './peers.js'
 import { processes } from './processes.js'
+import { rateLimits } from './rate-limit.js'
 import { redis } from './redis.js'
+import { sessions } from './sessions.js'
 import type { Result, Suite } from './suite.js'
 
-const SUITES: readonly Suite[] = [memory, redis, invalidate, processes, footprint, peers]
+const SUITES: readonly Suite[] = [memory, redis, invalidate, processes, footprint, peers, rateLimits, sessions]
 
 function isRow(result: Result): result is Row {
   return 'ratio' in result
