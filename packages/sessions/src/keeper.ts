@@ -3,9 +3,10 @@ import { EndedError, UnavailableError } from './errors.js'
 import { keyOf, newId } from './identity.js'
 import type { MigrateOptions } from './options.js'
 import { type Record, writeFields } from './record.js'
-import type { Sealer } from './sealer.js'
+import { plain, type Sealer } from './sealer.js'
 import {
   type Changes,
+  type Found,
   type Owner,
   type SessionKey,
   type SessionStore,
@@ -95,11 +96,19 @@ export class Keeper {
   }
 
   /** What stands behind the id of a cookie. One command. Throws `LARDER_SESSIONS_UNAVAILABLE`. */
-  async load(id: string): Promise<Arrival> {
-    const key = keyOf(id)
+  load(id: string, key: SessionKey = keyOf(id)): Promise<Arrival> {
+    // The way of nearly all: one answer, one step.
+    return this.#store.load(key).then(
+      (found) => (found.state === 'live' ? this.#arrived(key, found.session) : this.#search(id, key, found)),
+      (error) => {
+        this.tell({ type: 'loaded', result: 'unavailable' })
+        throw unavailable(error)
+      },
+    )
+  }
+
+  async #search(id: string, key: SessionKey, found: Exclude<Found, { state: 'live' }>): Promise<Arrival> {
     try {
-      const found = await this.#store.load(key)
-      if (found.state === 'live') return this.#arrived(key, found.session)
       if (found.state === 'moved') return await this.#follow(found.successor.follow ? found.successor.to : '')
       const migrated = this.options.migrate && (await this.#migrate(id, key, this.options.migrate))
       if (migrated) return { state: 'live', record: migrated }
@@ -263,8 +272,9 @@ export class Keeper {
     grace: number,
   ): Promise<Map<string, string> | undefined> {
     const stored = await reached(this.#store.claim(record.key, successor, grace))
-    const data = stored && this.#open(record.key, stored.data)
-    if (!data) return undefined
+    const opened = stored && this.#open(record.key, stored.data)
+    if (!opened) return undefined
+    const data = new Map(opened)
     for (const [name, json] of changes.set) data.set(name, json)
     for (const name of changes.remove) data.delete(name)
     return data
@@ -317,6 +327,7 @@ export class Keeper {
 
   #seal(key: SessionKey, data: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const { sealer } = this.options
+    if (sealer === plain) return data
     return new Map([...data].map(([name, json]) => [name, sealer.seal(json, key, `.${name}`)]))
   }
 
@@ -324,8 +335,9 @@ export class Keeper {
     return this.options.sealer.seal(device, key, 'd')
   }
 
-  #open(key: SessionKey, data: ReadonlyMap<string, string>): Map<string, string> | undefined {
+  #open(key: SessionKey, data: ReadonlyMap<string, string>): ReadonlyMap<string, string> | undefined {
     const { sealer } = this.options
+    if (sealer === plain) return data
     const open = new Map<string, string>()
     for (const [name, stored] of data) {
       const json = sealer.open(stored, key, `.${name}`)

@@ -96,7 +96,7 @@ function addHooks(fastify: Parameters<typeof plugin>[0], house: House, options: 
       done()
       return
     }
-    keeper.load(signed.id).then(
+    keeper.load(signed.id, signed.key).then(
       (arrival) => {
         request[VISIT] = new Visit(house, request, arrival, signed)
         done()
@@ -160,6 +160,7 @@ function deskOf(keeper: Keeper): Desk {
       const arrival = await keeper.load(id)
       return arrival.state === 'live' ? { record: arrival.record, fields: readFields(arrival.record) } : undefined
     },
+    modified: (session, request) => request?.[VISIT]?.modified(session) ?? true,
     write: async (id, session: FastifySessionObject, request, fresh) => {
       await request?.[VISIT]?.write(id, session, fresh)
     },

@@ -1,5 +1,4 @@
 import { NotSerializableError, UserError } from './errors.js'
-import type { UserId } from './options.js'
 import type { Changes, Owner, SessionKey, Span } from './store.js'
 
 /** A session as this process read it: unsealed, each field as JSON. */
@@ -14,32 +13,25 @@ export interface Record extends Span {
 const RESERVED = new Set(['cookie', 'sessionId', 'encryptedSessionId', 'userId', '__proto__'])
 
 /** The fields that a request finds in `request.session`. */
-export function readFields({ owner, data }: Pick<Record, 'owner' | 'data'>): { [name: string]: unknown } {
+export function readFields({ owner, data }: Pick<Record, 'owner' | 'data'>): Fields {
   const fields: { [name: string]: unknown } = {}
   for (const [name, json] of data) if (!RESERVED.has(name)) fields[name] = JSON.parse(json)
   if (owner !== '') fields.userId = JSON.parse(owner)
   return fields
 }
 
-/** The user whom a session belongs to. */
-export function userOf(owner: Owner): UserId | undefined {
-  return owner === '' ? undefined : (JSON.parse(owner) as UserId)
-}
-
-/** A field as it was read: compared with what the request left in its place. */
-interface Loaded {
-  readonly json: string
-  /** Itself, when comparing it is enough: it is no object. */
-  readonly value: unknown
-}
+const NONE: readonly string[] = []
 
 /** The fields of a session at its last load or save, to tell what a request changed. */
 export class Baseline {
-  readonly #fields = new Map<string, Loaded>()
+  /** As JSON. */
+  #data: ReadonlyMap<string, string>
+  /** As parsed: what is no object is compared as it is. */
+  #fields: Fields
 
-  /** @param fields what was parsed of `data` */
-  constructor(data: ReadonlyMap<string, string>, fields: { readonly [name: string]: unknown }) {
-    for (const [name, json] of data) if (!RESERVED.has(name)) this.#fields.set(name, { json, value: fields[name] })
+  constructor(data: ReadonlyMap<string, string>, fields: Fields) {
+    this.#data = data
+    this.#fields = fields
   }
 
   /**
@@ -48,41 +40,55 @@ export class Baseline {
    * @throws `LARDER_SESSIONS_NOT_SERIALIZABLE`, `LARDER_SESSIONS_USER`
    */
   changes(session: object, owner: Owner): Changes {
-    const set = new Map<string, string>()
+    let set: Map<string, string> | undefined
     let kept = 0
-    for (const [name, value] of Object.entries(session)) {
+    const now = session as Fields
+    for (const name of Object.keys(session)) {
+      if (name === 'cookie') continue
+      const value = now[name]
       if (RESERVED.has(name)) {
         if (name === 'userId' && value !== undefined && JSON.stringify(value) !== owner) throw new UserError()
         continue
       }
-      const loaded = this.#fields.get(name)
-      if (loaded && loaded.value === value && (typeof value !== 'object' || value === null)) {
+      const loaded = this.#data.get(name)
+      if (loaded !== undefined && value === this.#fields[name] && (typeof value !== 'object' || value === null)) {
         kept++
         continue
       }
       const json = stringify(name, value)
       if (json === undefined) continue
-      if (loaded) kept++
-      if (loaded?.json !== json) set.set(name, json)
+      if (loaded !== undefined) kept++
+      if (loaded !== json) {
+        set ??= new Map()
+        set.set(name, json)
+      }
     }
-    return { set, remove: kept === this.#fields.size ? NONE : this.#removed(session) }
+    if (set === undefined && kept === this.#data.size) return NO_CHANGES
+    return { set: set ?? NO_CHANGES.set, remove: kept === this.#data.size ? NONE : this.#removed(now) }
   }
 
   /** Says that these changes are kept from now on. */
-  saved({ set, remove }: Changes, session: { readonly [name: string]: unknown }): void {
-    for (const [name, json] of set) this.#fields.set(name, { json, value: session[name] })
-    for (const name of remove) this.#fields.delete(name)
+  saved({ set, remove }: Changes, session: Fields): void {
+    const data = new Map([...this.#data, ...set])
+    for (const name of remove) data.delete(name)
+    this.#data = data
+    this.#fields = { ...session }
   }
 
-  #removed(session: object): string[] {
-    const now = session as { readonly [name: string]: unknown }
-    return [...this.#fields.keys()].filter(
-      (name) => !Object.hasOwn(now, name) || stringify(name, now[name]) === undefined,
+  #removed(now: Fields): string[] {
+    return [...this.#data.keys()].filter(
+      (name) => !RESERVED.has(name) && (!Object.hasOwn(now, name) || stringify(name, now[name]) === undefined),
     )
   }
 }
 
-const NONE: readonly string[] = []
+/** Nothing. */
+export const NO_CHANGES: Changes = { set: new Map(), remove: NONE }
+
+/** What a request finds in `request.session`. */
+export interface Fields {
+  readonly [name: string]: unknown
+}
 
 /** Fields as they are stored. Throws `LARDER_SESSIONS_NOT_SERIALIZABLE`. */
 export function writeFields(fields: object): Map<string, string> {

@@ -59,18 +59,20 @@ export class RedisStore implements SessionStore {
     return this.#offset === undefined ? Date.now() : this.#clock.now() + this.#offset
   }
 
-  async load(key: SessionKey): Promise<Found> {
-    const reply = await this.#gate.call('hgetall', [this.#sessions + key])
-    const hash = asPairs(reply)
-    const session = readSession(hash)
-    if (session) {
+  load(key: SessionKey): Promise<Found> {
+    return this.#gate.call('hgetall', [this.#sessions + key]).then(this.#found)
+  }
+
+  readonly #found = (reply: Reply): Found => {
+    const hash = readHash(reply)
+    if (hash.meta !== '') {
+      const session = asSession(hash)
       // Expiry ends sessions. This is for a key that lost its expiry: restored from a dump, or by PERSIST.
       const over =
         this.#offset !== undefined && Math.min(session.end, session.seen + this.#lifetimes.idle) <= this.now()
-      return over ? { state: 'absent' } : { state: 'live', session }
+      return over ? ABSENT : { state: 'live', session }
     }
-    const successor = hash.find(([name]) => name === '>')?.[1]
-    return successor === undefined ? { state: 'absent' } : { state: 'moved', successor: parseSuccessor(successor) }
+    return hash.successor === '' ? ABSENT : { state: 'moved', successor: parseSuccessor(hash.successor) }
   }
 
   async create(key: SessionKey, { owner, device, data, span }: Draft): Promise<Span | undefined> {
@@ -93,9 +95,8 @@ export class RedisStore implements SessionStore {
   }
 
   async claim(key: SessionKey, successor: Successor, grace: number): Promise<StoredSession | undefined> {
-    return readSession(
-      asPairs(await this.#gate.run(CLAIM, [this.#sessions + key], [formatSuccessor(successor), grace])),
-    )
+    const reply = await this.#gate.run(CLAIM, [this.#sessions + key], [formatSuccessor(successor), grace])
+    return Array.isArray(reply) ? asSession(readHash(reply)) : undefined
   }
 
   async drop(key: SessionKey): Promise<Dropped> {
@@ -160,31 +161,41 @@ export class RedisStore implements SessionStore {
   }
 }
 
-function asPairs(reply: Reply): [string, string][] {
-  if (typeof reply !== 'object' || reply === null) return []
-  const found: [string, string][] = []
-  if (!Array.isArray(reply)) {
-    // RESP3 has maps, which ioredis turns into objects.
-    const map = reply as unknown as Record<string, Buffer>
-    for (const name of Object.keys(map)) found.push([name, String(map[name])])
-    return found
-  }
-  for (let i = 0; i < reply.length; i += 2) found.push([String(reply[i]), String(reply[i + 1])])
-  return found
+const ABSENT: Found = { state: 'absent' }
+const DOT = '.'.charCodeAt(0)
+
+/** The fields of a HASH: see create.lua, claim.lua. */
+interface Hash {
+  meta: string
+  seen: string
+  device: string
+  successor: string
+  readonly data: Map<string, string>
 }
 
-function readSession(hash: [string, string][]): StoredSession | undefined {
-  let meta = ''
-  let seen = 0
-  let device = ''
-  const data = new Map<string, string>()
-  for (const [name, value] of hash) {
-    if (name.charCodeAt(0) === 46) data.set(name.slice(1), value)
-    else if (name === 'm') meta = value
-    else if (name === 's') seen = Number(value)
-    else if (name === 'd') device = value
+function readHash(reply: Reply): Hash {
+  const hash: Hash = { meta: '', seen: '', device: '', successor: '', data: new Map() }
+  if (Array.isArray(reply)) {
+    for (let i = 0; i < reply.length; i += 2) readField(hash, String(reply[i]), reply[i + 1] as Buffer)
+  } else {
+    // RESP3 has maps, which ioredis turns into objects.
+    const map = reply as unknown as Record<string, Buffer>
+    for (const name in map) readField(hash, name, map[name] as Buffer)
   }
-  return meta === '' ? undefined : { ...parseMeta(meta), seen, device, data }
+  return hash
+}
+
+function readField(hash: Hash, name: string, value: Buffer): void {
+  if (name.charCodeAt(0) === DOT) hash.data.set(name.slice(1), value.toString())
+  else if (name === 'm') hash.meta = value.toString()
+  else if (name === 's') hash.seen = value.toString('latin1')
+  else if (name === 'd') hash.device = value.toString()
+  else if (name === '>') hash.successor = value.toString()
+}
+
+function asSession({ meta, seen, device, data }: Hash): StoredSession {
+  const { created, end, owner } = parseMeta(meta)
+  return { created, end, owner, seen: Number(seen), device, data }
 }
 
 function pairs(fields: ReadonlyMap<string, string>): string[] {

@@ -4,7 +4,7 @@ import type { Bridge, Signed } from './bridge.js'
 import { EndedError, InsecureError, UserError } from './errors.js'
 import type { Arrival, Issued, Keeper } from './keeper.js'
 import { type CookieOptions, checkUserId } from './options.js'
-import { Baseline, type Record, readFields, writeFields } from './record.js'
+import { Baseline, type Fields, NO_CHANGES, type Record, readFields, writeFields } from './record.js'
 import type { Changes } from './store.js'
 
 /** What the visits of one registration share. */
@@ -31,7 +31,6 @@ interface Track {
   baseline: Baseline
 }
 
-const NO_CHANGES: Changes = { set: new Map(), remove: [] }
 const USER_AGENT_LENGTH = 256
 
 /** One request's dealings with its session. The session object is made when the request first asks for it. */
@@ -86,18 +85,24 @@ export class Visit {
     const record = this.#house.bridge.delivered
     const known = this.#tracks.get(value)
     if (known) this.#track = known
-    else
-      this.#track = { record, baseline: new Baseline(record?.data ?? new Map(), value as { [name: string]: unknown }) }
+    else this.#track = { record, baseline: new Baseline(record?.data ?? NO_CHANGES.set, this.#house.bridge.fields) }
     this.#tracks.set(value, this.#track)
     if (this.#track.record) this.#owner = this.#track.record.owner
   }
 
   /** For `session.save()` and `session.regenerate()`. */
   async write(id: string, session: FastifySessionObject, fresh: boolean): Promise<void> {
-    const track = this.#tracks.get(session) ?? { record: undefined, baseline: new Baseline(new Map(), {}) }
+    const track = this.#tracks.get(session) ?? { record: undefined, baseline: new Baseline(NO_CHANGES.set, {}) }
     this.#tracks.set(session, track)
     if (track.record) await this.#save(track, track.record, session)
     else if (fresh) await this.#issue(track, session, id)
+  }
+
+  /** For `session.isModified()`. */
+  modified(session: FastifySessionObject): boolean {
+    const track = this.#tracks.get(session)
+    const changes = track?.baseline.changes(session, track.record?.owner ?? this.#owner)
+    return changes !== undefined && changes.set.size + changes.remove.length > 0
   }
 
   /** `request.login()`. */
@@ -162,8 +167,9 @@ export class Visit {
     if (record) {
       const touched = await this.#saveOrTouch(record, changes)
       if (touched && cookie.maxAge !== undefined && this.#cookie === 'keep') this.#cookie = 'send'
-    } else if (this.#start.state === 'superseded') {
-      // A session of its own would take the place of the cookie that the rotation has just sent.
+    } else if (this.#start.state === 'superseded' || !this.#house.bridge.isFresh(this.#request, session.sessionId)) {
+      // A session of its own would take the place of the cookie that the rotation has just sent; and what was reloaded after its
+      // end stays ended.
       keeper.tell({ type: 'dropped', fields: changes.set.size })
     } else if (!this.#insecure(session)) {
       await this.#issue(this.#track as Track, session, session.sessionId)
@@ -186,7 +192,7 @@ export class Visit {
     const changes = track.baseline.changes(session, record.owner)
     if (changes.set.size + changes.remove.length === 0) return
     await this.#house.keeper.save(record, changes, this.#device())
-    track.baseline.saved(changes, session as unknown as { [name: string]: unknown })
+    track.baseline.saved(changes, { ...session } as unknown as Fields)
   }
 
   async #issue(track: Track, session: FastifySessionObject, id: string): Promise<void> {
@@ -197,7 +203,7 @@ export class Visit {
     const data = writeFields(session)
     const { record } = await this.#house.keeper.issue({ owner, device: this.#device(), data }, id)
     track.record = record
-    track.baseline = new Baseline(data, session as unknown as { [name: string]: unknown })
+    track.baseline = new Baseline(data, { ...session } as unknown as Fields)
     this.#cookie = 'send'
     this.#issued = true
   }
@@ -205,7 +211,11 @@ export class Visit {
   /** Goes on with a session that has just been made. */
   #enter({ id, record }: Issued): void {
     const { bridge } = this.#house
-    bridge.open(this.#request, { id, cookie: bridge.sign(id), renew: false }, { record, fields: readFields(record) })
+    bridge.open(
+      this.#request,
+      { id, key: record.key, cookie: bridge.sign(id), renew: false },
+      { record, fields: readFields(record) },
+    )
     this.#cookie = 'send'
     this.#issued = true
   }

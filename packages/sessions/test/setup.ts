@@ -160,6 +160,21 @@ function addRoutes(app: FastifyInstance, gates: Gates): void {
     await request.session.reload()
     return data(request)
   })
+  app.post<{ Params: { gate: string } }>('/reload-and-write/:gate', async (request) => {
+    data(request)
+    await gates.pass(request.params.gate)
+    await request.session.reload()
+    write(request)
+    return { modified: request.session.isModified() }
+  })
+  app.post('/explicit', async (request) => {
+    const states = [request.session.isModified(), request.session.isSaved()]
+    write(request)
+    states.push(request.session.isModified())
+    await request.session.save()
+    states.push(request.session.isModified(), request.session.isSaved())
+    return states
+  })
   app.get<{ Params: { user: string } }>('/list/:user', async (request) =>
     app.sessions.list(request.params.user, { request }),
   )

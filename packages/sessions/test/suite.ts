@@ -613,4 +613,30 @@ function methods(t: Test, site: Site): void {
     opened.gates.open('a')
     t.strictSame((await slow).body, {})
   })
+
+  t.test('reload() of a session that has ended, and a write, does not bring its id back', async (t) => {
+    const opened = await site.open(t)
+    const browser = await loggedIn(opened, 'ann')
+    const before = browser.copy()
+    const slow = browser.copy().post('/reload-and-write/a', { count: 1 })
+    await opened.gates.arrived('a')
+    await browser.post('/logout')
+    opened.gates.open('a')
+    t.equal((await slow).setCookie, undefined)
+    t.strictSame((await before.get('/')).body, {})
+    t.equal(await site.dump(opened), '')
+  })
+
+  t.test('save() saves at once; isModified() and isSaved() tell', async (t) => {
+    const browser = new Browser(await site.open(t))
+    t.strictSame((await browser.post('/explicit', { count: 1 })).body, [false, false, true, false, true])
+    t.strictSame((await browser.post('/explicit', { count: 2, cart: { a: 1 } })).body, [
+      false,
+      false,
+      true,
+      false,
+      true,
+    ])
+    t.strictSame((await browser.get('/')).body, { count: 2, cart: { a: 1 } })
+  })
 }
