@@ -4,7 +4,7 @@ import { BentoCache, bentostore } from 'bentocache'
 import { memoryDriver } from 'bentocache/drivers/memory'
 import { redisDriver } from 'bentocache/drivers/redis'
 import { makeApp, product } from './apps.js'
-import { compare, type Contender, type Row } from './harness.js'
+import { type Contender, compare, type Row } from './harness.js'
 import type { Suite } from './suite.js'
 
 const KEYS = 100
