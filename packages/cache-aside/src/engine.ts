@@ -143,13 +143,19 @@ export class Engine {
   }
 
   /** Answers one call; `undefined` when nothing is there and nothing loads it. */
-  async fetch(key: string, load: Load<unknown> | undefined, call: Call, read?: Found): Promise<Outcome | undefined> {
+  async fetch(
+    key: string,
+    load: Load<unknown> | undefined,
+    call: Call,
+    read?: Found,
+    began: number = performance.now(),
+  ): Promise<Outcome | undefined> {
     call.signal?.throwIfAborted()
     if (call.tags) this.parts.requireTags()
     try {
       const local = read ? undefined : this.#local(key, call)
       const found = read ?? local ?? (await this.parts.reader.read(key, call))
-      const outcome = await this.#answer(key, load, call, found)
+      const outcome = await this.#answer(key, load, call, found, performance.now() - began)
       const state = outcome?.state ?? 'miss'
       publish({ type: 'read', cache: call.cache, state, layer: local && state === 'hit' ? 'memory' : 'store' })
       return outcome
@@ -159,10 +165,17 @@ export class Engine {
     }
   }
 
-  /** Loads what was found to be missing. */
-  async load(key: string, load: Load<unknown>, call: Call, found: Found, answered: () => void): Promise<Outcome> {
+  /** Loads what was found to be missing. `spent`: milliseconds that it took to find that out. */
+  async load(
+    key: string,
+    load: Load<unknown>,
+    call: Call,
+    found: Found,
+    spent: number,
+    answered: () => void,
+  ): Promise<Outcome> {
     if (call.tags) this.parts.requireTags()
-    const outcome = (await this.#answer(key, load, call, found, answered)) as Outcome
+    const outcome = (await this.#answer(key, load, call, found, spent, answered)) as Outcome
     publish({ type: 'read', cache: call.cache, state: outcome.state, layer: 'store' })
     return outcome
   }
@@ -183,6 +196,7 @@ export class Engine {
     if (isStraight(call) && call.signal === undefined) {
       if (call.tags) this.parts.requireTags()
       const { reader } = this.parts
+      const began = performance.now()
       let found: Found
       try {
         const bytes = await this.parts.store.read(key)
@@ -195,7 +209,7 @@ export class Engine {
       } catch (error) {
         found = reader.failed(key, call, error)
       }
-      return (await this.fetch(key, load, call, found))?.copy.give(isOwn(call))
+      return (await this.fetch(key, load, call, found, began))?.copy.give(isOwn(call))
     }
     return (await this.fetch(key, load, call))?.copy.give(isOwn(call))
   }
@@ -205,15 +219,18 @@ export class Engine {
     load: Load<unknown> | undefined,
     call: Call,
     first: Found,
+    firstSpent: number,
     answered?: () => void,
   ): Promise<Outcome | undefined> {
     const { loads, reader } = this.parts
-    for (let found = first; ; found = await reader.read(key, call)) {
-      let start: Start = {}
+    let found = first
+    let spent = firstSpent
+    for (;;) {
+      let start: Start = { spent }
       if (found.state === 'unavailable') {
         // `staleIfError`: rather what was known last than a database that takes every read.
         if (found.copy && !call.force) return { copy: found.copy, state: 'stale', confirmed: false }
-      } else if (found.state === 'absent') start = { refuse: found.refuse }
+      } else if (found.state === 'absent') start = { refuse: found.refuse, spent }
       else {
         const { copy, freshness } = found
         if (!call.force && freshness !== 'error') {
@@ -221,12 +238,15 @@ export class Engine {
           if (due && load) loads.refresh(key, load, call, copy)
           return { copy, state: freshness === 'stale' ? 'stale' : 'hit', confirmed: false }
         }
-        start = { copy }
+        start = { copy, spent }
       }
       if (load === undefined) return undefined
       const outcome = await loads.run(key, load, call, start, answered)
       if (outcome) return outcome
       call.signal?.throwIfAborted()
+      const began = performance.now()
+      found = await reader.read(key, call)
+      spent = performance.now() - began
     }
   }
 

@@ -1,4 +1,5 @@
 import { type Epoch, encodeTag, type Namespace } from '@larder/core'
+import { Budget, SPENT } from './budget.js'
 import type { Call } from './call-options.js'
 import { publish } from './channel.js'
 import type { Copy, Freshness, State } from './copy.js'
@@ -32,6 +33,8 @@ const POLL = 25
 export interface Start {
   readonly copy?: Copy | undefined
   readonly refuse?: Buffer | undefined
+  /** Milliseconds that it took to find that out. */
+  readonly spent?: number
 }
 
 /** The loads of one cache: one a key at a time over all processes, joined by all callers of this one (G2). */
@@ -166,15 +169,21 @@ export class Loads {
     flight: Flight,
     { background, answered }: Manner,
   ): Promise<Outcome> {
+    const { deadline } = this.#options
+    let budget = new Budget(deadline - (first.spent ?? 0))
     let start = first
     let waited = false
     for (;;) {
       flight.signal.throwIfAborted()
       const wait = this.waits.open(key)
       try {
-        const asked = await this.#ask(key, call, start, flight)
-        if (asked.state === 'mine') return await this.#load(key, load, call, start, flight, asked.lease, asked.epoch)
-        if (asked.state === 'unavailable') return await this.#load(key, load, call, start, flight, undefined, 0)
+        const asking = this.#ask(key, call, start, flight)
+        const asked = await budget.spend(asking)
+        if (asked === SPENT) asking.then(giveBack, () => {})
+        if (asked === SPENT || asked.state === 'unavailable')
+          return await this.#load(key, load, call, start, flight, budget, undefined, 0)
+        if (asked.state === 'mine')
+          return await this.#load(key, load, call, start, flight, budget, asked.lease, asked.epoch)
         answered?.()
         if (asked.state === 'stored') {
           const found = await this.#options.reader.examine(asked.bytes, call).catch(() => undefined)
@@ -187,6 +196,7 @@ export class Loads {
         if (background && start.copy) return { copy: start.copy, state: 'stale', confirmed: false }
         waited = true
         await this.#await(wait, asked.wait, flight)
+        budget = new Budget(deadline)
         if (start.copy) {
           const found = await this.#options.reader.read(key, call)
           if (found.state === 'found' && found.freshness !== 'error') {
@@ -245,6 +255,7 @@ export class Loads {
     call: Call,
     { copy: old }: Start,
     flight: Flight,
+    budget: Budget,
     lease: Lease | undefined,
     epoch: Epoch,
   ): Promise<Outcome> {
@@ -267,7 +278,10 @@ export class Loads {
       if (stale) return stale
       throw error
     }
-    if (lease && made.bytes) return this.#fill(key, call, flight, lease, made.copy, made.bytes, made.life)
+    if (lease && made.bytes) {
+      const stored = await budget.spend(this.#fill(key, call, flight, lease, made.copy, made.bytes, made.life))
+      return stored === SPENT ? { copy: made.copy, state: 'miss', confirmed: false } : stored
+    }
     lease?.release()
     return { copy: made.copy, state: lease ? 'miss' : 'bypass', confirmed: false }
   }
@@ -298,6 +312,8 @@ export class Loads {
       if (stored) reader.keep(key, copy, call, mark, connection)
       return { copy, state: 'miss', confirmed: stored && settled }
     } catch {
+      // Else it would be renewed although nobody loads.
+      lease.release()
       return { copy, state: 'miss', confirmed: false }
     } finally {
       reader.fence.end()
@@ -316,6 +332,11 @@ type Asked =
   | Exclude<Grant, { state: 'granted' }>
   | { readonly state: 'mine'; readonly lease: Lease; readonly epoch: Epoch }
   | { readonly state: 'unavailable' }
+
+/** A lease that was granted when nobody waited for it any more. */
+function giveBack(asked: Asked): void {
+  if (asked.state === 'mine') asked.lease.release()
+}
 
 function stateOf(freshness: Freshness, waited: boolean): State {
   if (freshness === 'stale') return 'stale'

@@ -97,7 +97,9 @@ export async function getMany(
   engine.localMany(keys, call, values, missing)
   if (missing.size === 0) return values
   const names = [...missing.keys()]
+  const began = performance.now()
   const found = await engine.readMany(names, call)
+  const spent = performance.now() - began
   const wanted: { name: string; positions: number[]; index: number }[] = []
   names.forEach((name, index) => {
     const positions = missing.get(name) as number[]
@@ -129,7 +131,7 @@ export async function getMany(
         return loading
       }
       try {
-        const { copy } = await engine.load(name, loadOne, callOf(key), found[index] as Found, answered)
+        const { copy } = await engine.load(name, loadOne, callOf(key), found[index] as Found, spent, answered)
         for (const i of positions) values[i] = copy.give(isOwn(call))
       } finally {
         answered()

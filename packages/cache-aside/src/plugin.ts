@@ -23,6 +23,9 @@ declare module 'fastify' {
   }
 }
 
+/** Milliseconds that booting waits for Redis at most, whatever a command may take: Fastify gives a plugin ten seconds. */
+const LONGEST_BOOT = 1_000
+
 const plugin: FastifyPluginAsync<CacheAsideOptions> = async (fastify, raw) => {
   const options = resolveOptions(raw)
   const client = resolveClient(fastify, options.redis, '@larder/cache-aside')
@@ -46,7 +49,7 @@ const plugin: FastifyPluginAsync<CacheAsideOptions> = async (fastify, raw) => {
   const prefix = options.version === undefined ? '' : `\0@${options.version}:`
   const call = { ...options.call, implicit: [namespaceTag('')], cache: options.name ?? options.namespace }
   decorate(fastify, 'cache', new Cache(new Engine(parts, prefix), call), options.name)
-  await namespace.settled(options.deadline)
+  await namespace.settled(Math.min(options.deadline, LONGEST_BOOT))
 }
 
 /** The Fastify plugin: decorates the instance with {@link Cache} as `fastify.cache`. */
@@ -79,7 +82,7 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
 }
 
 /** What this cache does when an entry changes, here or elsewhere. */
-function listener({ memory, reader, loads }: EngineParts): NamespaceListener {
+export function listener({ memory, reader, loads }: EngineParts): NamespaceListener {
   return {
     changed: (key, local) => {
       memory?.copies.delete(key)
