@@ -76,11 +76,24 @@ async function used(cache: Opened['cache']): Promise<void> {
   await pollUntil('Redis to be used', async () => (await cache.entry('used', load)).state === 'hit')
 }
 
+let awaited = 5
+let begin = (): void => {}
+const begun = new Promise<void>((resolve) => {
+  begin = resolve
+})
+
+/** Resolves when all the servers of the five tests run: to start them takes time from those that measure it. */
+function allReady(): Promise<void> {
+  if (--awaited === 0) begin()
+  return begun
+}
+
 /** G7, while something is wrong with Redis; `mend` ends it. */
 async function endures(t: Test, opened: Opened, fault: () => Promise<void>, mend: () => Promise<void>): Promise<void> {
   const { cache } = opened
   await used(cache)
   for (let i = 0; i < 60; i++) await cache.set(`key ${i}`, 'value')
+  await allReady()
   await fault()
   const reads = await readsOf(opened, 'key')
   t.equal(reads.length, READS, 'none is unanswered')
@@ -105,7 +118,7 @@ async function endures(t: Test, opened: Opened, fault: () => Promise<void>, mend
   t.ok(took < 1_000, `back after ${Math.round(took)} ms`)
 }
 
-t.test('with Redis', { jobs: 8 }, async (t) => {
+t.test('with Redis', { jobs: 5 }, async (t) => {
   const own = async (t: Test, options?: CacheAsideOptions): Promise<[RedisServer, Opened]> => {
     const server = await startRedis()
     t.teardown(() => server.stop())
@@ -187,8 +200,7 @@ t.test('with Redis', { jobs: 8 }, async (t) => {
     )
   })
 
-  const reason = 'read, lease and store may take a deadline each, as long as none takes a whole one'
-  t.test(`slow within its deadline, a read costs one deadline at most (G7): ${reason}`, { skip: reason }, async (t) => {
+  t.test('slow within its deadline, a read still costs one deadline at most (G7)', async (t) => {
     const server = await startRedis()
     const proxy = await startProxy(server)
     t.teardown(async () => {
@@ -351,6 +363,26 @@ t.test('with Redis', { jobs: 8 }, async (t) => {
     server.resume()
   })
 
+  t.test('a load whose store failed gives its lease up', async (t) => {
+    const lease = 200
+    const [server, one] = await own(t, { memory: {}, lease })
+    const two = await open(t, { redis: client(t, server), namespace: one.namespace, lease, deadline: DEADLINE })
+    const gate = new Gate<string>()
+    // The tag is told by the value, so Redis must be asked for it after the load.
+    const loading = one.cache.getOrSet('key', gate.load, { tags: () => ['tag'] })
+    await gate.begun()
+    await server.pause()
+    gate.open('value')
+    t.equal(await loading, 'value')
+    server.resume()
+    await used(two.cache)
+    const started = performance.now()
+    const answer = await two.cache.getOrSet('key', () => 'loaded by the other')
+    t.ok(['loaded by the other', 'value'].includes(answer), 'it may have been stored when Redis was back')
+    const took = Math.round(performance.now() - started)
+    t.ok(took < 3 * lease + slack(), `it was waited for ${took} ms`)
+  })
+
   t.test('dead at the start, the application boots within the deadline, and uses it when it comes', async (t) => {
     const port = await freePort()
     const redis = new Redis({ port, host: '127.0.0.1' })
@@ -359,6 +391,11 @@ t.test('with Redis', { jobs: 8 }, async (t) => {
     const started = performance.now()
     const { cache } = await open(t, { redis, deadline: DEADLINE, memory: false })
     t.ok(performance.now() - started < DEADLINE + 300, 'booting does not wait for Redis')
+    const patient = new Redis({ port, host: '127.0.0.1' })
+    patient.on('error', () => {})
+    t.teardown(() => patient.disconnect())
+    await open(t, { redis: patient, deadline: '1h' })
+    t.ok(performance.now() - started < 5_000, 'whatever a command may take')
     const { extra, entry } = await read(cache, 'key')
     t.equal(entry.state, 'bypass')
     t.ok(extra < slack())

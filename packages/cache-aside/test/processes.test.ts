@@ -1,14 +1,6 @@
-import {
-  pollUntil,
-  sharedCluster,
-  sharedRedis,
-  startCluster,
-  startWorker,
-  uniqueNamespace,
-  type Worker,
-} from '@larder/test-redis'
+import { pollUntil, sharedRedis, startCluster, startWorker, uniqueNamespace, type Worker } from '@larder/test-redis'
 import t, { type Test } from 'tap'
-import { codeOf, open } from './setup.js'
+import { codeOf, open, patientCluster } from './setup.js'
 import type { Methods, Setup } from './workers/cache.js'
 
 const FILE = new URL('./workers/cache.js', import.meta.url)
@@ -20,7 +12,7 @@ async function start(t: Test, setup: Setup, count: number): Promise<Worker<Metho
   return workers
 }
 
-const [server, cluster] = await Promise.all([sharedRedis(), sharedCluster()])
+const [server, cluster] = await Promise.all([sharedRedis(), patientCluster()])
 const SITES: [name: string, where: Omit<Setup, 'options'>][] = [
   ['on one Redis', { port: server.port }],
   ['on Cluster', { port: cluster.nodes[0]?.port as number, cluster: true }],

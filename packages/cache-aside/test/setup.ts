@@ -78,16 +78,23 @@ function clusterClient(t: T, cluster: SharedCluster): Cluster {
   return redis
 }
 
-/** A busy machine is no reason to go on without Redis where a test is about something else. */
-const PATIENT = '20s'
+/** A busy machine is no reason to go on without Redis, or to lose a lease, where a test is about something else. */
+const PATIENT = { deadline: '20s', lease: '60s' }
 
 const NO_REDIS = (): never => {
   throw new Error('There is no Redis')
 }
 
+/** The Cluster that all tests share; its nodes do not give each other up on a busy machine. */
+export async function patientCluster(): Promise<SharedCluster> {
+  const cluster = await sharedCluster()
+  await Promise.all(cluster.nodes.map((node) => node.cli('CONFIG', 'SET', 'cluster-node-timeout', 30_000)))
+  return cluster
+}
+
 /** Memory, one Redis with and without copies in the process, and a Cluster of three. */
 export async function allSites(): Promise<Site[]> {
-  const [server, cluster] = await Promise.all([sharedRedis(), sharedCluster()])
+  const [server, cluster] = await Promise.all([sharedRedis(), patientCluster()])
   return [
     {
       name: 'in memory',
@@ -100,21 +107,21 @@ export async function allSites(): Promise<Site[]> {
       name: 'on one Redis',
       shared: true,
       memory: true,
-      open: (t, options) => open(t, { redis: client(t, server), deadline: PATIENT, ...options }),
+      open: (t, options) => open(t, { redis: client(t, server), ...PATIENT, ...options }),
       node: async () => server,
     },
     {
       name: 'on one Redis without copies in the process',
       shared: true,
       memory: false,
-      open: (t, options) => open(t, { redis: client(t, server), memory: false, deadline: PATIENT, ...options }),
+      open: (t, options) => open(t, { redis: client(t, server), memory: false, ...PATIENT, ...options }),
       node: async () => server,
     },
     {
       name: 'on Cluster',
       shared: true,
       memory: true,
-      open: (t, options) => open(t, { redis: clusterClient(t, cluster), deadline: PATIENT, ...options }),
+      open: (t, options) => open(t, { redis: clusterClient(t, cluster), ...PATIENT, ...options }),
       node: (key) => cluster.nodeOf(key),
     },
   ]

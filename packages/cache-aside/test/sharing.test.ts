@@ -391,17 +391,6 @@ function leases(t: Test, site: Site): void {
     await cli(site, 'SET', entryKey(one, 'key'), 'W1 and a token ...', 'PX', 100)
     t.equal(await one.cache.getOrSet('key', () => 'loaded'), 'loaded')
   })
-
-  t.test('the default lease is five seconds', async (t) => {
-    const one = await site.open(t)
-    const gate = new Gate<string>()
-    const loading = one.cache.getOrSet('key', gate.load)
-    await gate.begun()
-    const left = Number(await cli(site, 'PTTL', entryKey(one, 'key')))
-    t.ok(left > 3_000 && left <= 5_000, `${left} ms are left`)
-    gate.open('value')
-    await loading
-  })
 }
 
 /** Helper keys that are lost, evicted or expired (G3). */
