@@ -1,5 +1,6 @@
 import type { FastifyRateLimitStore } from '@fastify/rate-limit'
 import { invalidOption } from '@larder/core'
+import type { FastifyReply } from 'fastify'
 import type { Policy } from './algorithm.js'
 import { rateLimitChannel } from './channel.js'
 import { InvalidValueError } from './errors.js'
@@ -18,6 +19,8 @@ export interface Workshop {
   readonly requests: Requests | undefined
   /** The path under which the plugin was registered. */
   readonly prefix: string
+  /** Whether another registration around this one may have written its fields before. */
+  readonly nested: boolean
   /** How many limiters there are of the same options. */
   readonly limiters: Map<string, number>
 }
@@ -138,7 +141,7 @@ export class Counter implements FastifyRateLimitStore {
     const tell = (given: Answer): void => {
       if (take && rateLimitChannel.hasSubscribers) this.#publish(given, policies, counted?.cost ?? 1)
       if (!this.#manual && this.#limit.draftHeaders && counted?.reply)
-        write(counted.reply, policy, limitField(policies, given.verdict))
+        this.#write(counted.reply, policy, limitField(policies, given.verdict))
       callback(null, toCount(given, policies))
     }
     if (!(answer instanceof Promise)) tell(answer)
@@ -174,6 +177,12 @@ export class Counter implements FastifyRateLimitStore {
     return keyOf(this.#counted, this.#scope, client)
   }
 
+  #write(reply: FastifyReply, policy: string, limit: string): void {
+    const { nested } = this.#workshop
+    reply.header('ratelimit-policy', nested ? after(reply.getHeader('ratelimit-policy'), policy) : policy)
+    if (limit !== '') reply.header('ratelimit', nested ? after(reply.getHeader('ratelimit'), limit) : limit)
+  }
+
   #publish({ verdict, source }: Answer, policies: readonly Policy[], cost: number): void {
     const { refusals, quotas } = verdict
     const type = refusals === 0 ? 'allowed' : this.#ban >= 0 && refusals > this.#ban ? 'banned' : 'limited'
@@ -205,13 +214,7 @@ function toCount({ verdict: { refusals, wait, quotas } }: Answer, policies: read
   return count
 }
 
-/** Another registration may have written its fields already: both are lists. */
-function write(reply: NonNullable<CountedRequest['reply']>, policy: string, limit: string): void {
-  append(reply, 'ratelimit-policy', policy)
-  if (limit !== '') append(reply, 'ratelimit', limit)
-}
-
-function append(reply: NonNullable<CountedRequest['reply']>, name: string, value: string): void {
-  const written = reply.getHeader(name)
-  reply.header(name, written === undefined ? value : `${String(written)}, ${value}`)
+/** Both fields are lists. */
+function after(written: unknown, value: string): string {
+  return written === undefined ? value : `${String(written)}, ${value}`
 }

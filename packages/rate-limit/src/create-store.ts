@@ -5,7 +5,6 @@ import { Limiter } from './limiter.js'
 import { MemoryStore } from './memory-store.js'
 import { type ResolvedStore, resolveStore, type StoreOptions } from './options.js'
 import { RedisStore } from './redis-store.js'
-import type { Requests } from './requests.js'
 import { scopeOf } from './scope.js'
 
 /** A client of ioredis. */
@@ -34,8 +33,9 @@ const SILENT: Log = { warn: () => {}, info: () => {} }
 export function createStore(redis: Client | false, options: StoreOptions = {}): StoreClass {
   const resolved = resolveStore(options)
   const { limiter, redisStore } = openLimiter(redis || undefined, resolved, resolved.log ?? SILENT)
-  return classOf({ limiter, limit: resolved.limit, requests: undefined, prefix: '', limiters: new Map() }, () =>
-    redisStore?.close(),
+  return classOf(
+    { limiter, limit: resolved.limit, requests: undefined, prefix: '', nested: false, limiters: new Map() },
+    () => redisStore?.close(),
   )
 }
 
@@ -52,7 +52,7 @@ export function openLimiter(
 }
 
 /** The class that `@fastify/rate-limit` makes its one store of. */
-export function classOf(workshop: Workshop & { requests: Requests | undefined }, close: () => void): StoreClass {
+export function classOf(workshop: Workshop, close: () => void): StoreClass {
   return class extends Counter {
     constructor(params: FastifyRateLimitOptions) {
       super(workshop, scopeOf({ kind: 'global' }, workshop.prefix), { limit: workshop.limit }, params as CounterParams)

@@ -1,5 +1,5 @@
 import type { Policy } from './algorithm.js'
-import type { Verdict } from './store.js'
+import type { Quota, Verdict } from './store.js'
 
 /**
  * The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10, section 3): what each policy allows, windows in seconds.
@@ -18,12 +18,13 @@ export function policyField(policies: readonly Policy[]): string {
  */
 export function limitField(policies: readonly Policy[], { refusals, wait, quotas }: Verdict): string {
   if (refusals === 0) {
-    return quotas
-      .map(({ used, reset }, i) => {
-        const { name, max } = policies[i] as Policy
-        return `"${name}";r=${Math.max(0, max - used)};t=${Math.ceil(reset / 1_000)}`
-      })
-      .join(', ')
+    let field = ''
+    for (let i = 0; i < quotas.length; i++) {
+      const { name, max } = policies[i] as Policy
+      const { used, reset } = quotas[i] as Quota
+      field += `${i > 0 ? ', ' : ''}"${name}";r=${Math.max(0, max - used)};t=${Math.ceil(reset / 1_000)}`
+    }
+    return field
   }
   const seconds = Math.ceil(wait / 1_000)
   const refusing = policies.filter((_, i) => (quotas[i]?.wait ?? 0) > 0)

@@ -36,17 +36,19 @@ export class Limiter {
     return this.#ask(this.#redis, demand, onRedisError, limiter)
   }
 
-  async #ask(redis: RedisStore, demand: Demand, onRedisError: OnRedisError, limiter: string): Promise<Answer> {
-    try {
-      const verdict = await redis.decide(demand)
-      this.#failing = false
-      return { verdict, source: 'redis' }
-    } catch (error) {
-      this.#tell(error as Error & { code?: string }, onRedisError, limiter)
-      if (onRedisError === 'open') return OPEN
-      if (onRedisError === 'local') return { verdict: this.#memory.decide(demand), source: 'local' }
-      throw new UnavailableError((error as Error).message, { cause: error })
-    }
+  #ask(redis: RedisStore, demand: Demand, onRedisError: OnRedisError, limiter: string): Promise<Answer> {
+    return redis.decide(demand).then(
+      (verdict) => {
+        this.#failing = false
+        return { verdict, source: 'redis' }
+      },
+      (error: Error) => {
+        this.#tell(error, onRedisError, limiter)
+        if (onRedisError === 'open') return OPEN
+        if (onRedisError === 'local') return { verdict: this.#memory.decide(demand), source: 'local' }
+        throw new UnavailableError(error.message, { cause: error })
+      },
+    )
   }
 
   #tell(error: Error & { code?: string }, answer: OnRedisError, limiter: string): void {

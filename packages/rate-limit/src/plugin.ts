@@ -21,7 +21,8 @@ const plugin: FastifyPluginAsync<RateLimitOptions> = async (fastify, raw) => {
   const client = resolveClient(fastify, options.redis, '@larder/rate-limit')
   const { limiter, redisStore } = openLimiter(client, options, fastify.log)
   const requests = new Requests()
-  const workshop = { limiter, limit: options.limit, requests, prefix: fastify.prefix, limiters: new Map() }
+  const nested = fastify.hasRequestDecorator(REPLY)
+  const workshop = { limiter, limit: options.limit, requests, prefix: fastify.prefix, nested, limiters: new Map() }
   const close = () => redisStore?.close()
   fastify.addHook('onClose', async () => close())
 
@@ -29,7 +30,7 @@ const plugin: FastifyPluginAsync<RateLimitOptions> = async (fastify, raw) => {
     const { limit, plugin } = resolveLimit(given, path, options.limit)
     return { ...(given as Raw), ...plugin, ...asked(limit, requests), [PREPARED]: { limit, ...of }, [SOURCE]: given }
   }
-  linkReplies(fastify)
+  if (!nested) linkReplies(fastify)
   prepareRoutes(fastify, prepare)
   const ownsLimiters = !fastify.hasDecorator('createRateLimit')
   await fastify.register(rateLimitPlugin, {
@@ -53,7 +54,6 @@ function refuse(_request: FastifyRequest, { ban, after }: errorResponseBuilderCo
 
 /** A store is given a request's key and no more; fields are written on its reply. */
 function linkReplies(fastify: FastifyInstance): void {
-  if (fastify.hasRequestDecorator(REPLY)) return
   fastify.decorateRequest(REPLY, null)
   fastify.addHook('onRequest', (request, reply, done) => {
     ;(request as unknown as Raw)[REPLY] = reply

@@ -36,18 +36,18 @@ export class RedisStore implements LimitStore {
     this.#gate.close()
   }
 
-  async decide({ key, policies, cost, ban, penalty, take }: Demand): Promise<Verdict> {
+  decide({ key, policies, cost, ban, penalty, take }: Demand): Promise<Verdict> {
     const args: Argument[] = [take ? 1 : 0, cost, ban, penalty]
     for (const { algorithm, max, window } of policies) args.push(SIGNS[algorithm], max, window)
-    return toVerdict(await this.#gate.run(DECIDE, [this.#prefix + key], args))
+    return this.#gate.run(DECIDE, [this.#prefix + key], args).then(toVerdict)
   }
 }
 
 function toVerdict(reply: Reply): Verdict {
-  const [refusals, wait, ...rest] = (reply as number[]).map(Number) as [number, number, ...number[]]
+  const numbers = reply as number[]
   const quotas: Quota[] = []
-  for (let i = 0; i < rest.length; i += 3) {
-    quotas.push({ used: rest[i] as number, reset: rest[i + 1] as number, wait: rest[i + 2] as number })
+  for (let i = 2; i < numbers.length; i += 3) {
+    quotas.push({ used: Number(numbers[i]), reset: Number(numbers[i + 1]), wait: Number(numbers[i + 2]) })
   }
-  return { refusals, wait, quotas }
+  return { refusals: Number(numbers[0]), wait: Number(numbers[1]), quotas }
 }

@@ -27,7 +27,7 @@ const CONFIG = {
   include: ['*.ts'],
 }
 
-t.test('the code of the README and the example compile and run', { timeout: 60_000 }, async (t) => {
+t.test('the code of the README and the example compile and run', { timeout: 110_000 }, async (t) => {
   const { url } = await sharedRedis()
   const readme = readFileSync(new URL('README.md', PACKAGE), 'utf8')
   const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code as string)
