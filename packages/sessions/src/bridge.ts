@@ -47,7 +47,7 @@ type Decrypt = (cookie: string, request: FastifyRequest, callback: (error?: unkn
 
 /**
  * The seam to `@fastify/session`: it makes the `request.session` objects and their methods; when to load and when to save is ours,
- * so its two hooks are not installed. Why: docs/decisions/0008-sessions-around-fastify-session.md.
+ * so its two hooks are not installed. Why: docs/decisions/0009-sessions-around-fastify-session.md.
  */
 export class Bridge {
   readonly #options: BridgeOptions

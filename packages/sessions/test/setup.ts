@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import sessions, { type SessionsOptions } from '@larder/sessions'
 import { type RedisEndpoint, sharedCluster, sharedRedis, uniqueNamespace } from '@larder/test-redis'
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest, type Session } from 'fastify'
 import type { Cluster, Redis } from 'ioredis'
 import type { Test } from 'tap'
 
@@ -91,8 +91,7 @@ export async function listen(
   return { app, url: `http://127.0.0.1:${port}`, namespace, gates }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: any JSON
-type Body = Record<string, any>
+type Body = Record<string, unknown>
 
 function data(request: FastifyRequest): Body {
   const { cookie: _, ...fields } = request.session as unknown as Body
@@ -123,7 +122,7 @@ function addRoutes(app: FastifyInstance, gates: Gates): void {
   })
   app.post<{ Params: { user: string }; Body: Body }>('/login/:user', async (request) => {
     const user = /^\d+$/.test(request.params.user) ? Number(request.params.user) : request.params.user
-    await request.login(user, { data: request.body ?? {} })
+    await request.login(user, { data: (request.body ?? {}) as Partial<Session> })
     return data(request)
   })
   app.post('/logout', async (request) => {
@@ -189,11 +188,15 @@ function addRoutes(app: FastifyInstance, gates: Gates): void {
   )
 }
 
+/** Whatever JSON came back: the tests compare it. */
+export interface Json {
+  readonly [name: string]: Json
+}
+
 /** What came back. */
 export interface Answer {
   readonly status: number
-  // biome-ignore lint/suspicious/noExplicitAny: a JSON body, compared by the tests
-  readonly body: any
+  readonly body: Json
   readonly setCookie: string | undefined
   readonly headers: Headers
 }
@@ -237,11 +240,11 @@ export class Browser {
   }
 }
 
-function parse(text: string): unknown {
+function parse(text: string): Json {
   try {
     return JSON.parse(text)
   } catch {
-    return text
+    return text as unknown as Json
   }
 }
 
