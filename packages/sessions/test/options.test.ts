@@ -123,7 +123,7 @@ t.test('the client is fastify.redis where it is decorated, else memory with a wa
   const app = make(t)
   await app.register(redisPlugin, { client: redis })
   const namespace = uniqueNamespace()
-  await app.register(sessions, { secret: SECRET, namespace })
+  await app.register(sessions, { secret: SECRET, namespace, deadline: '10s' })
   app.get('/', async (request) => request.login('ann'))
   await app.inject('/')
   t.equal(await server.cli('EXISTS', `${namespace}:sessions-of:{ann}`), 1)

@@ -5,6 +5,9 @@ import { pollUntil, type RedisServer, startRedis } from '@larder/test-redis'
 import t from 'tap'
 import { Browser, client, dumpOf, listen, SECRET, type T } from './setup.js'
 
+/** Where it is not tested how soon a busy machine answers. */
+const PATIENT = '10s'
+
 const unhandled: unknown[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason))
 
@@ -16,7 +19,7 @@ async function start(t: T): Promise<RedisServer> {
 
 t.test('a read costs one command and sends no cookie; a change costs two', async (t) => {
   const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server) })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT })
   const browser = new Browser(opened)
   await browser.post('/login/ann', { theme: 'dark' })
   await browser.post('/set', { count: 1 })
@@ -36,7 +39,7 @@ t.test('a read costs one command and sends no cookie; a change costs two', async
 
 t.test('revokeAll beside 100,000 sessions of others: commands by the sessions of the user', async (t) => {
   const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server) })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT })
   const fill = `
     for i = 1, 100000 do
       redis.call('HSET', ARGV[1] .. ':session:other' .. i, 'm', '1 9999999999999 "u' .. i .. '"', 's', '1', 'd', '{}')
@@ -61,7 +64,7 @@ t.test('revokeAll beside 100,000 sessions of others: commands by the sessions of
 
 t.test('a key that lost its expiry ends all the same', async (t) => {
   const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server) })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT })
   const browser = new Browser(opened)
   await browser.post('/login/ann', {})
   const [key = ''] = await server.cli<string[]>('KEYS', `${opened.namespace}:session:*`)
@@ -73,7 +76,7 @@ t.test('a key that lost its expiry ends all the same', async (t) => {
 
 t.test('a process that dies in a rotation leaves nothing that can be used', async (t) => {
   const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server) })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT })
   const browser = new Browser(opened)
   await browser.post('/login/ann', {})
   const tab = browser.copy()
@@ -149,7 +152,7 @@ t.test('booting does not hang on a dead Redis, and sessions are there when it is
 
 t.test('sessions of a store with plain ids are taken over at their next request', async (t) => {
   const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server), migrate: {} })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT, migrate: {} })
   const old = { cookie: { originalMaxAge: null, path: '/' }, userId: 'ann', cart: { a: 1 } }
   const ids = ['plainid-1', 'plainid-2', 'plainid-3']
   for (const id of ids) await server.cli('SET', `sess:${id}`, JSON.stringify(old), 'EX', 1_000)
@@ -171,7 +174,7 @@ t.test('sessions of a store with plain ids are taken over at their next request'
 t.test('what a migration is told: the prefix of the keys and whose a session is', async (t) => {
   const server = await start(t)
   const migrate = { prefix: 'app:', userId: (data: Readonly<Record<string, unknown>>) => data.uid as number }
-  const opened = await listen(t, { redis: client(t, server), migrate })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT, migrate })
   await server.cli('SET', 'app:x', '{"uid":7,"cookie":{}}')
   await server.cli('SET', 'app:broken', '{')
   t.strictSame((await new Browser(opened, sign('x', SECRET)).get('/')).body, { uid: 7, userId: 7 })
@@ -180,7 +183,7 @@ t.test('what a migration is told: the prefix of the keys and whose a session is'
 
 t.test('the channel tells what happens, and never whose it is', async (t) => {
   const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server), touchEvery: 0 })
+  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT, touchEvery: 0 })
   const events: SessionEvent[] = []
   const listener = (message: unknown): void => void events.push(message as SessionEvent)
   subscribe('larder:sessions', listener)

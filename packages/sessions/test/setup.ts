@@ -20,6 +20,9 @@ export type T = Pick<Test, 'teardown'>
 
 export const SECRET = 'a secret that is long enough, really'
 
+/** Behaviour is tested here, not how soon a busy machine answers. */
+const PATIENT = '10s'
+
 /** Where handlers stop until the test lets them go on. */
 export class Gates {
   readonly #arrived = new Map<string, { done: Promise<void>; tell: () => void }>()
@@ -326,15 +329,17 @@ export async function allSites(): Promise<Site[]> {
     },
     {
       name: 'on one Redis',
-      open: (t, options) => listen(t, { redis: client(t, server), ...options }),
-      peer: (t, { namespace }, options) => listen(t, { redis: client(t, server), ...options, namespace }),
+      open: (t, options) => listen(t, { redis: client(t, server), deadline: PATIENT, ...options }),
+      peer: (t, { namespace }, options) =>
+        listen(t, { redis: client(t, server), deadline: PATIENT, ...options, namespace }),
       age: ({ namespace }, milliseconds) => ageOn([server], namespace, milliseconds),
       dump: ({ namespace }) => dumpOf([server], namespace),
     },
     {
       name: 'on Cluster',
-      open: (t, options) => listen(t, { redis: clusterClient(t), ...options }),
-      peer: (t, { namespace }, options) => listen(t, { redis: clusterClient(t), ...options, namespace }),
+      open: (t, options) => listen(t, { redis: clusterClient(t), deadline: PATIENT, ...options }),
+      peer: (t, { namespace }, options) =>
+        listen(t, { redis: clusterClient(t), deadline: PATIENT, ...options, namespace }),
       age: ({ namespace }, milliseconds) => ageOn(cluster.nodes, namespace, milliseconds),
       dump: ({ namespace }) => dumpOf(cluster.nodes, namespace),
     },
