@@ -42,14 +42,10 @@ export function runReadme(files, folder) {
 
 function run(args) {
   try {
-    return execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000, env: environment() })
+    const options = { encoding: 'utf8', timeout: 30_000 }
+    // The test runner's hooks into Node are not for the code of a README, and it adds them to whatever is started.
+    return execFileSync('env', ['-u', 'NODE_OPTIONS', process.execPath, ...args], options)
   } catch (error) {
     throw new Error(`${args.join(' ').replaceAll(root, '')}\n${error.stdout ?? ''}${error.stderr ?? ''}`)
   }
-}
-
-/** The test runner's hooks into Node are not for the code of a README. */
-function environment() {
-  const { NODE_OPTIONS: _, ...env } = process.env
-  return env
 }
