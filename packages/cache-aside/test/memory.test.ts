@@ -2,7 +2,7 @@ import { pollUntil, startRedis } from '@larder/test-redis'
 import fc from 'fast-check'
 import t from 'tap'
 import { Fifo, Item } from '../dist/fifo.js'
-import { client, counter, entryKey, Gate, heard, open } from './setup.js'
+import { client, counter, entryKey, Gate, heard, open, PATIENT } from './setup.js'
 
 class Thing extends Item {
   readonly name: string
@@ -153,7 +153,7 @@ t.test('on one Redis', async (t) => {
   const site = { name: '', shared: true, memory: true, open: () => open(t, {}), node: async () => server }
 
   await t.test('hits run no command, also with tags, also of many keys', async (t) => {
-    const opened = await open(t, { redis: client(t, server), feed: { heartbeat: '1h' } })
+    const opened = await open(t, { ...PATIENT, redis: client(t, server), feed: { heartbeat: '1h' } })
     const { cache } = opened
     const keys = Array.from({ length: 100 }, (_, i) => `key ${i}`)
     const load = counter('loaded')
@@ -177,7 +177,7 @@ t.test('on one Redis', async (t) => {
   })
 
   await t.test('a hit in Redis is one GET, and of many keys one MGET, also with tags', async (t) => {
-    const { cache } = await open(t, { redis: client(t, server), memory: false, feed: { heartbeat: '1h' } })
+    const { cache } = await open(t, { ...PATIENT, redis: client(t, server), memory: false, feed: { heartbeat: '1h' } })
     const keys = Array.from({ length: 100 }, (_, i) => `key ${i}`)
     await cache.getMany(keys, () => keys, { tags: ['a', 'b'] })
     await cache.getMany(keys)
@@ -194,7 +194,7 @@ t.test('on one Redis', async (t) => {
   })
 
   await t.test('a load of an absent key takes a read, a lease and a store', async (t) => {
-    const { cache } = await open(t, { redis: client(t, server), feed: { heartbeat: '1h' } })
+    const { cache } = await open(t, { ...PATIENT, redis: client(t, server), feed: { heartbeat: '1h' } })
     await cache.getOrSet('warm', () => 1)
     await cache.getOrSet('warm too', () => 1, { tags: ['tag'] })
     await server.resetCommandCounts()
@@ -206,7 +206,7 @@ t.test('on one Redis', async (t) => {
   })
 
   await t.test('memory.ttl ends a copy before its entry', async (t) => {
-    const { cache } = await open(t, { redis: client(t, server), memory: { ttl: 30 } })
+    const { cache } = await open(t, { ...PATIENT, redis: client(t, server), memory: { ttl: 30 } })
     await cache.set('key', 'value', { ttl: '1h' })
     await pollUntil('a copy', async () => (await cache.get('key')) === cache.peek('key'))
     await pollUntil('its end', () => cache.peek('key') === undefined)
@@ -214,7 +214,7 @@ t.test('on one Redis', async (t) => {
   })
 
   await t.test('copies are trusted only as long as changes are heard', async (t) => {
-    const opened = await open(t, { redis: client(t, server) })
+    const opened = await open(t, { ...PATIENT, redis: client(t, server) })
     const { cache } = opened
     await cache.set('key', 'old')
     await pollUntil('a copy', async () => (await cache.get('key')) === cache.peek('key'))
@@ -228,7 +228,7 @@ t.test('on one Redis', async (t) => {
   })
 
   await t.test('FLUSHALL drops all copies, and voids the loads under way', async (t) => {
-    const opened = await open(t, { redis: client(t, server) })
+    const opened = await open(t, { ...PATIENT, redis: client(t, server) })
     const { cache } = opened
     await cache.set('key', 'old')
     await pollUntil('a copy', async () => (await cache.get('key')) === cache.peek('key'))
@@ -247,7 +247,7 @@ t.test('on one Redis', async (t) => {
   })
 
   await t.test('without a memory layer a delete by another program holds at once', async (t) => {
-    const opened = await open(t, { redis: client(t, server), memory: false })
+    const opened = await open(t, { ...PATIENT, redis: client(t, server), memory: false })
     for (let i = 0; i < 20; i++) {
       await opened.cache.set('key', i)
       await server.cli('DEL', entryKey(opened, 'key'))

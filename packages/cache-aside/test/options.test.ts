@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import fastifyRedis from '@fastify/redis'
 import cacheAside, {
@@ -11,6 +12,7 @@ import { pollUntil, sharedRedis, startRedis, uniqueNamespace } from '@larder/tes
 import fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { resolveCall } from '../dist/call-options.js'
+import * as errors from '../dist/errors.js'
 import { resolveOptions } from '../dist/options.js'
 import { client, codeOf, counter, Gate, open } from './setup.js'
 
@@ -50,6 +52,23 @@ t.test('the defaults are what the README says', async (t) => {
     schema: undefined,
   })
   t.strictSame(resolveCall({}, call), call, 'and the default of a call is that of its cache')
+})
+
+t.test('the README names every option and every error code, and no other', async (t) => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const named = (title: string): string[] => {
+    const [, section = ''] = readme.split(`## ${title}\n`)
+    const [rows = ''] = section.split('\n## ')
+    return [...rows.matchAll(/^\| `([\w.]+)`/gm)].map(([, name]) => name as string).sort()
+  }
+  const { call, heartbeat: _, ...options } = resolveOptions({})
+  t.strictSame(named('Options of the registration'), [...Object.keys(options), 'feed.heartbeat'].sort())
+  const calls = ['tags', 'signal', 'force', 'schema', 'implicit', 'cache', 'softTimeout', 'hardTimeout']
+  const entry = Object.keys(call).filter((name) => !calls.includes(name))
+  t.strictSame(named('Options of an entry'), [...entry, 'timeout'].sort())
+  const codes = Object.values(errors).map((Type) => new (Type as new () => { code: string })().code)
+  const core = ['LARDER_INVALID_OPTION', 'LARDER_INVALID_KEY', 'LARDER_DUPLICATE_NAME']
+  t.strictSame(named('Errors'), [...core, ...codes].sort())
 })
 
 t.test('durations are milliseconds or text, sizes bytes or text', async (t) => {

@@ -115,7 +115,7 @@ async function endures(t: Test, opened: Opened, fault: () => Promise<void>, mend
   const mended = performance.now()
   await used(cache)
   const took = performance.now() - mended
-  t.ok(took < 1_000, `back after ${Math.round(took)} ms`)
+  t.ok(took < 1_000 + slack(), `back after ${Math.round(took)} ms`)
 }
 
 t.test('with Redis', { jobs: 5 }, async (t) => {
@@ -229,7 +229,7 @@ t.test('with Redis', { jobs: 5 }, async (t) => {
     await server.restart()
     const began = performance.now()
     await used(cache)
-    t.ok(performance.now() - began < 1_000)
+    t.ok(performance.now() - began < 1_000 + slack())
     gate.open('loaded before the restart')
     t.equal(await running, 'loaded before the restart')
     t.equal(await cache.get('running'), undefined, 'its lease is gone, so it is not stored')
@@ -403,7 +403,7 @@ t.test('with Redis', { jobs: 5 }, async (t) => {
     t.teardown(() => server.stop())
     const up = performance.now()
     await used(cache)
-    t.ok(performance.now() - up < 1_000, `used after ${Math.round(performance.now() - up)} ms`)
+    t.ok(performance.now() - up < 1_000 + slack(), `used after ${Math.round(performance.now() - up)} ms`)
   })
 
   t.test('dead at the start, a lazy client that is decorated as fastify.redis boots as well', async (t) => {

@@ -79,7 +79,7 @@ function clusterClient(t: T, cluster: SharedCluster): Cluster {
 }
 
 /** A busy machine is no reason to go on without Redis, or to lose a lease, where a test is about something else. */
-const PATIENT = { deadline: '20s', lease: '60s' }
+export const PATIENT = { deadline: '20s', lease: '60s' }
 
 const NO_REDIS = (): never => {
   throw new Error('There is no Redis')
