@@ -63,7 +63,7 @@ t.test('an invalidation is one script, whatever the number of entries', async (t
   const server = await serverOf(t)
   const { cache, tags } = await open(t, { redis: client(t, server) })
   const seen: unknown[] = []
-  for (const entries of [1, 2_000]) {
+  for (const entries of [1, 300]) {
     const keys = Array.from({ length: entries }, (_, i) => `key ${i}`)
     await cache.getMany(keys, (missing) => missing.map(() => 1), { tags: ['all', 'other'] })
     await tags.invalidate('all')
