@@ -223,14 +223,15 @@ export class Engine {
     answered?: () => void,
   ): Promise<Outcome | undefined> {
     const { loads, reader } = this.parts
+    const since = performance.now() - firstSpent
     let found = first
     let spent = firstSpent
     for (;;) {
-      let start: Start = { spent }
+      let start: Start = { spent, since }
       if (found.state === 'unavailable') {
         // `staleIfError`: rather what was known last than a database that takes every read.
         if (found.copy && !call.force) return { copy: found.copy, state: 'stale', confirmed: false }
-      } else if (found.state === 'absent') start = { refuse: found.refuse, spent }
+      } else if (found.state === 'absent') start = { refuse: found.refuse, spent, since }
       else {
         const { copy, freshness } = found
         if (!call.force && freshness !== 'error') {
@@ -238,7 +239,7 @@ export class Engine {
           if (due && load) loads.refresh(key, load, call, copy)
           return { copy, state: freshness === 'stale' ? 'stale' : 'hit', confirmed: false }
         }
-        start = { copy, spent }
+        start = { copy, spent, since }
       }
       if (load === undefined) return undefined
       const outcome = await loads.run(key, load, call, start, answered)

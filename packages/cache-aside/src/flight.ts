@@ -33,6 +33,8 @@ export class Flight {
   /** `Epochs.changes` when it began. */
   changes: number
   readonly startedAt: number
+  /** When the store was asked last, by `performance.now()`: what comes of it is no older. */
+  askedAt: number = Number.NEGATIVE_INFINITY
   readonly promise: Promise<Outcome>
   readonly #controller = new AbortController()
   #callers = 0
@@ -58,6 +60,7 @@ export class Flight {
   restart(changes: number): void {
     this.suspected = false
     this.changes = changes
+    this.askedAt = performance.now()
   }
 
   /** The outcome, for one caller, who leaves as soon as his signal aborts or his patience ends; the load ends with the last one. */

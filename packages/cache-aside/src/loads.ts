@@ -1,4 +1,4 @@
-import { type Epoch, encodeTag, type Namespace } from '@larder/core'
+import { type Epoch, encodeTag, localFeed, type Namespace } from '@larder/core'
 import { Budget, SPENT } from './budget.js'
 import type { Call } from './call-options.js'
 import { publish } from './channel.js'
@@ -35,6 +35,8 @@ export interface Start {
   readonly refuse?: Buffer | undefined
   /** Milliseconds that it took to find that out. */
   readonly spent?: number
+  /** When the call began, by `performance.now()`. */
+  readonly since?: number
 }
 
 /** The loads of one cache: one a key at a time over all processes, joined by all callers of this one (G2). */
@@ -75,7 +77,7 @@ export class Loads {
       if (error instanceof LoadTimeoutError) throw error
       return undefined
     }
-    const late = this.#isLate(flight)
+    const late = this.#isLate(flight, call, start)
     const outcome = await flight.join(patience)
     if (!late || outcome.confirmed) return { ...outcome, state: outcome.state === 'stale' ? 'stale' : 'coalesced' }
     return outcome.state === 'stale' && start.copy ? { copy: start.copy, state: 'stale', confirmed: false } : undefined
@@ -118,11 +120,15 @@ export class Loads {
     for (const flight of this.#flights.values()) flight.abort(reason)
   }
 
-  #isLate(flight: Flight): boolean {
+  #isLate(flight: Flight, call: Call, { since = Number.POSITIVE_INFINITY }: Start): boolean {
     const { epochs, feed, clock } = this.#options.namespace
-    // Without a trusted feed nobody tells of changes, so nobody joins a load of that age.
-    const old = feed.trustedUntil < clock.now() && clock.now() - flight.startedAt > this.#options.heartbeat
-    return flight.suspected || flight.changes !== epochs.changes || old
+    if (flight.suspected || flight.changes !== epochs.changes) return true
+    const now = clock.now()
+    const told = now <= feed.trustedUntil
+    // Who is told of nothing, or goes by Redis alone, takes what was asked before he came only if Redis confirms it (G1: "at once").
+    if (feed !== localFeed && this.#options.store.up && !(told && call.memory)) return flight.askedAt <= since
+    // With Redis away nobody confirms anything, so nobody joins a load of that age.
+    return !told && now - flight.startedAt > this.#options.heartbeat
   }
 
   #take(key: string, load: Load<unknown>, call: Call, start: Start, manner: Manner): Flight {
@@ -296,6 +302,8 @@ export class Loads {
     life: number,
   ): Promise<Outcome> {
     const { namespace, reader } = this.#options
+    // Whoever comes from now on asks the store: this load's answer may be older than a change they know of.
+    this.#leave(key, flight)
     const { changes } = namespace.epochs
     const mark = reader.fence.begin()
     try {
@@ -304,8 +312,6 @@ export class Loads {
         lease.release()
         return { copy, state: 'miss', confirmed: false }
       }
-      // Whoever comes from now on asks the store: this load's answer may be older than a change they know of.
-      this.#leave(key, flight)
       const settled = namespace.epochs.changes === changes
       const { connection } = namespace.feed
       const stored = await lease.fill(bytes, life)
