@@ -198,8 +198,8 @@ function leaving(t: Test, site: Site): void {
 function leases(t: Test, site: Site): void {
   t.test('a lease is renewed while it is held', async (t) => {
     const one = await site.open(t)
-    const lock = await one.locks.acquire('key', { ttl: 150 })
-    await pass(one, 600)
+    const lock = await one.locks.acquire('key', { ttl: 600 })
+    await pass(one, 1800)
     t.equal(lock.held, true)
     t.equal(lock.signal.aborted, false)
     t.equal(await one.locks.tryAcquire('key'), undefined)
@@ -248,8 +248,8 @@ function leases(t: Test, site: Site): void {
 
   t.test('many leases are renewed together', async (t) => {
     const one = await site.open(t)
-    const held = await Promise.all(Array.from({ length: 250 }, (_, i) => one.locks.acquire(['many', i], { ttl: 300 })))
-    await pass(one, 900)
+    const held = await Promise.all(Array.from({ length: 250 }, (_, i) => one.locks.acquire(['many', i], { ttl: 900 })))
+    await pass(one, 2700)
     t.ok(held.every((lock) => lock.held && !lock.signal.aborted))
     const answers = await Promise.all(held.map((lock) => lock.release()))
     t.ok(answers.every((answer) => answer === 'released'))
