@@ -210,10 +210,15 @@ function leases(t: Test, site: Site): void {
     const one = await site.open(t)
     const begun = performance.now()
     const lock = await one.locks.acquire('key', { ttl: 200, renew: false })
+    // What a timer of that length takes here is not held against the lease.
+    const timer = new Promise<number>((resolve) => {
+      setTimeout(() => resolve(performance.now() - begun), 200)
+    })
     const reason = await lost(lock)
     const took = performance.now() - begun
+    const late = Math.max(took - Math.max(await timer, 200), 0)
     t.match(reason, { code: 'LARDER_LOCKS_LOST', message: /`key` was lost/ })
-    t.ok(took > 190 && took < 260, `after ${took} ms`)
+    t.ok(took > 190 && late < 60, `after ${took} ms, ${late} ms later than a timer`)
     t.equal(lock.held, false)
     t.equal(await lock.release(), 'expired')
     t.equal(await lock.release(), 'expired')
