@@ -38,6 +38,9 @@ const INVALIDATE = '__redis__:invalidate'
 /** Milliseconds between two attempts where the server refuses to be listened to. */
 const REFUSED = 5_000
 
+/** Milliseconds until a connection that ioredis gave up is tried again. */
+const GIVEN_UP = 100
+
 /**
  * The connection over which one node tells what changed: broadcast tracking redirected to itself, on RESP2, since ioredis 6 drops the
  * pushes of RESP3. Where tracking is refused (a server before 6, an ACL), pub/sub. Armed again after each reconnect.
@@ -53,6 +56,7 @@ export class Link {
   #asked: number | undefined
   #beat: NodeJS.Timeout | undefined
   #watchdog: NodeJS.Timeout | undefined
+  #revival: NodeJS.Timeout | undefined
   #lastBeat = 0
   #closed = false
   #refused = false
@@ -82,6 +86,7 @@ export class Link {
     this.#redis.on('connect', () => this.#onConnect())
     this.#redis.on('ready', () => void this.#arm())
     this.#redis.on('close', () => this.#onLost())
+    this.#redis.on('end', () => this.#onEnd())
     this.#redis.on('messageBuffer', (_channel: Buffer, message: unknown) => this.#onMessage(message))
     this.#redis.connect().catch(() => {})
   }
@@ -94,8 +99,15 @@ export class Link {
   /** Ends the connection. */
   close(): void {
     this.#closed = true
+    clearTimeout(this.#revival)
     this.#onLost()
     this.#redis.disconnect()
+  }
+
+  /** ioredis gives up when Sentinel tells of a failover while it is being asked for the primary, or when no Sentinel answers. */
+  #onEnd(): void {
+    if (this.#closed) return
+    this.#revival = setTimeout(() => this.#redis.connect().catch(() => {}), GIVEN_UP).unref()
   }
 
   /** A connection that is taken and then says nothing would never be known to be lost. */
