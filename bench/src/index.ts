@@ -1,6 +1,7 @@
 import { footprint } from './footprint.js'
 import type { Row } from './harness.js'
 import { invalidate } from './invalidate.js'
+import { leaderboards } from './leaderboard.js'
 import { memory } from './memory.js'
 import { peers } from './peers.js'
 import { processes } from './processes.js'
@@ -9,7 +10,17 @@ import { redis } from './redis.js'
 import { sessions } from './sessions.js'
 import type { Result, Suite } from './suite.js'
 
-const SUITES: readonly Suite[] = [memory, redis, invalidate, processes, footprint, peers, rateLimits, sessions]
+const SUITES: readonly Suite[] = [
+  memory,
+  redis,
+  invalidate,
+  processes,
+  footprint,
+  peers,
+  rateLimits,
+  sessions,
+  leaderboards,
+]
 
 function isRow(result: Result): result is Row {
   return 'ratio' in result
