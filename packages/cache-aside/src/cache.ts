@@ -23,7 +23,7 @@ export interface Entry<T> {
   /** `hit`; `stale`; `miss`: loaded by this call; `coalesced`: by another one; `bypass`: loaded, with Redis away. */
   readonly state: State
   readonly age: number
-  /** How long it is still fresh; negative when it is stale. */
+  /** How long it is still fresh. Of a stale one, the time since then, negative; -1 when `expire` or a tag made it stale. */
   readonly ttl: number
   readonly tags: readonly string[]
   readonly createdAt: number
@@ -210,11 +210,14 @@ export class Cache {
 
   #describe(copy: Copy, state: State, call: Call): Entry<unknown> {
     const now = this.#engine.parts.namespace.now()
+    const left = copy.freshUntil - now
+    // Since when an entry is stale that was expired, or whose tag was invalidated softly, nobody wrote down.
+    const marked = copy.freshUntil === 0 || left > 0
     return {
       value: copy.give(isOwn(call)),
       state,
       age: Math.max(0, now - copy.created),
-      ttl: copy.freshUntil - now,
+      ttl: state === 'stale' && marked ? -1 : left,
       tags: copy.tags.filter((tag) => !tag.startsWith(':')).map((tag) => (tag.startsWith('\\') ? tag.slice(1) : tag)),
       createdAt: copy.created,
     }

@@ -24,6 +24,14 @@ export interface EngineParts {
   requireTags(): void
 }
 
+/** The keys that no copy answers, each once: its logical key, and where its value goes first; and where one is asked for again. */
+export interface Missing {
+  readonly names: string[]
+  readonly positions: number[]
+  /** `index`: of the key in `names`. */
+  readonly repeats: { readonly position: number; readonly index: number }[]
+}
+
 /** Whether a call gets a value of its own: asked for by `clone`, and where no copy is kept that all could share. */
 export function isOwn(call: Call): boolean {
   return call.clone || !call.memory
@@ -100,13 +108,15 @@ export class Engine {
     return local && local.freshness !== 'error' ? local.copy.give(isOwn(call)) : undefined
   }
 
-  /** As {@link hit} for many keys: fills in values, and lists the positions of what is missing by logical key. */
-  localMany(keys: readonly Key[], call: Call, values: unknown[], missing: Map<string, number[]>): void {
+  /** As {@link hit} for many keys: fills in values, and lists what is missing. */
+  localMany(keys: readonly Key[], call: Call, values: unknown[]): Missing {
     const { clock, feed, epochs } = this.#namespace
     const copies = call.memory && !call.force ? this.#copies : undefined
     const now = clock.now()
     const trusted = now <= feed.trustedUntil
     const changes = epochs.changes
+    const missing: Missing = { names: [], positions: [], repeats: [] }
+    const known = new Map<string, number>()
     for (let i = 0; i < keys.length; i++) {
       const given = keys[i] as Key
       const copy = trusted ? copies?.get(this.#isPlain(given) ? given : this.key(given)) : undefined
@@ -115,20 +125,26 @@ export class Engine {
         if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
         continue
       }
-      const key = this.key(given)
-      const positions = missing.get(key)
-      if (positions) positions.push(i)
-      else missing.set(key, [i])
+      const name = this.key(given)
+      const index = known.get(name)
+      if (index !== undefined) {
+        missing.repeats.push({ position: i, index })
+        continue
+      }
+      known.set(name, missing.names.length)
+      missing.names.push(name)
+      missing.positions.push(i)
     }
+    return missing
   }
 
-  /** What this process or the store has of many keys. */
-  async readMany(keys: readonly string[], call: Call): Promise<(Found | FreshValue)[]> {
+  /** What this process or the store has of many keys; what is fresh and kept nowhere goes into `values`, by its index in `keys`. */
+  async readMany(keys: readonly string[], call: Call, values: unknown[]): Promise<(Found | FreshValue)[]> {
     const { reader } = this.parts
-    if (!call.memory || call.force) return reader.readMany(keys, call)
+    if (!call.memory || call.force) return reader.readMany(keys, call, values)
     const local = keys.map((key) => this.#local(key, call))
     const asked = keys.filter((_, i) => local[i] === undefined)
-    const read = asked.length > 0 ? await reader.readMany(asked, call) : []
+    const read = asked.length > 0 ? await reader.readMany(asked, call, values) : []
     let next = 0
     return local.map((one) => one ?? (read[next++] as Found | FreshValue))
   }

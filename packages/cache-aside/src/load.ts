@@ -5,6 +5,7 @@ import { Envelope } from './envelope.js'
 import { ValueTooLargeError } from './errors.js'
 import { encodePayload, type PayloadOptions } from './payload.js'
 import { conform, type Reader } from './reader.js'
+import { withoutVersion } from './version.js'
 
 /** What a loader is given. */
 export interface LoadContext {
@@ -119,7 +120,7 @@ export async function draft(
   const plain = options.reader.revive(envelope, tags, call)
   const copy = call.schema ? await conform(plain, envelope, call.schema) : plain
   const tooLarge = payload.size > options.maxValueBytes
-  if (strict && tooLarge) throw new ValueTooLargeError(key, payload.size, options.maxValueBytes)
+  if (strict && tooLarge) throw new ValueTooLargeError(withoutVersion(key), payload.size, options.maxValueBytes)
   return {
     copy: copy ?? plain,
     bytes: tooLarge || loaded.result.skipped || copy === undefined ? undefined : envelope.bytes,

@@ -9,6 +9,7 @@ import { Lease, type LeaseOptions } from './lease.js'
 import { callLoader, type Draft, type DraftOptions, draft, type Load, LoadResult } from './load.js'
 import type { Found, Reader } from './reader.js'
 import type { Grant, Store } from './store.js'
+import { withoutVersion } from './version.js'
 import { type Wait, Waits } from './waits.js'
 
 /** What {@link Loads} work with. */
@@ -154,7 +155,7 @@ export class Loads {
     return {
       signal: call.signal,
       soft: call.softTimeout,
-      hard: limit === undefined ? undefined : { limit, error: () => new LoadTimeoutError(key, limit) },
+      hard: limit === undefined ? undefined : { limit, error: () => new LoadTimeoutError(withoutVersion(key), limit) },
       stale: () => this.#stale(copy, call),
     }
   }
@@ -305,7 +306,6 @@ export class Loads {
     // Whoever comes from now on asks the store: this load's answer may be older than a change they know of.
     this.#leave(key, flight)
     const { changes } = namespace.epochs
-    const mark = reader.fence.begin()
     try {
       const verdict = await namespace.epochs.admit(copy.tags, copy.epoch, life)
       if (verdict === 'invalid') {
@@ -314,15 +314,20 @@ export class Loads {
       }
       const settled = namespace.epochs.changes === changes
       const { connection } = namespace.feed
-      const stored = await lease.fill(bytes, life)
-      if (stored) reader.keep(key, copy, call, mark, connection)
-      return { copy, state: 'miss', confirmed: stored && settled }
+      const filling = lease.fill(bytes, life)
+      // Begun when it is out: the memory of this process has told of it by now, and that is no change. What came before voids the lease.
+      const mark = reader.fence.begin()
+      try {
+        const stored = await filling
+        if (stored) reader.keep(key, copy, call, mark, connection)
+        return { copy, state: 'miss', confirmed: stored && settled }
+      } finally {
+        reader.fence.end()
+      }
     } catch {
       // Else it would be renewed although nobody loads.
       lease.release()
       return { copy, state: 'miss', confirmed: false }
-    } finally {
-      reader.fence.end()
     }
   }
 }

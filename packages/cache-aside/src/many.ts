@@ -91,53 +91,56 @@ export async function getMany(
 ): Promise<unknown[]> {
   if (call.tags) engine.parts.requireTags()
   call.signal?.throwIfAborted()
-  const values: unknown[] = new Array(keys.length)
-  /** Positions by key: one that is asked for twice is read and loaded once. */
-  const missing = new Map<string, number[]>()
-  engine.localMany(keys, call, values, missing)
-  if (missing.size === 0) return values
-  const names = [...missing.keys()]
+  const values: unknown[] = new Array(keys.length).fill(undefined)
+  const { names, positions, repeats } = engine.localMany(keys, call, values)
+  if (names.length === 0) return values
   const began = performance.now()
-  const found = await engine.readMany(names, call)
+  const read: unknown[] = new Array(names.length)
+  const found = await engine.readMany(names, call, read)
   const spent = performance.now() - began
-  const wanted: { name: string; positions: number[]; index: number }[] = []
-  names.forEach((name, index) => {
-    const positions = missing.get(name) as number[]
-    const one = found[index] as Found | FreshValue
+  /** What a key's value is for each position that asks for it. */
+  const gives: (() => unknown)[] = []
+  const wanted: number[] = []
+  for (let i = 0; i < names.length; i++) {
+    const one = found[i] as Found | FreshValue
     if (one.state === 'value') {
       engine.tellHit(call)
-      positions.forEach((i, n) => {
-        values[i] = n === 0 ? one.value : structuredClone(one.value)
-      })
-      return
+      values[positions[i] as number] = read[i]
+      continue
     }
     const copy = engine.usable(one, call, load !== undefined)
-    if (copy) for (const i of positions) values[i] = copy.give(isOwn(call))
-    else if (load) wanted.push({ name, positions, index })
-  })
-  if (load === undefined || wanted.length === 0) return values
-  const batch = new Batch(load, wanted.length)
-  const outcomes = await Promise.allSettled(
-    wanted.map(async ({ name, positions, index }) => {
+    if (copy) values[positions[i] as number] = copy.give(isOwn(call))
+    else wanted.push(i)
+    if (copy && repeats.length > 0) gives[i] = () => copy.give(isOwn(call))
+  }
+  if (load !== undefined && wanted.length > 0) {
+    const batch = new Batch(load, wanted.length)
+    const loadOne = async (i: number): Promise<void> => {
       let counted = false
       const answered = (): void => {
         if (!counted) batch.answered()
         counted = true
       }
-      const key = keys[positions[0] as number] as Key
-      const loadOne = ({ signal }: LoadContext): Promise<unknown> => {
-        const loading = batch.load(key, index, signal)
+      const key = keys[positions[i] as number] as Key
+      const join = ({ signal }: LoadContext): Promise<unknown> => {
+        const loading = batch.load(key, i, signal)
         answered()
         return loading
       }
       try {
-        const { copy } = await engine.load(name, loadOne, callOf(key), found[index] as Found, spent, answered)
-        for (const i of positions) values[i] = copy.give(isOwn(call))
+        const { copy } = await engine.load(names[i] as string, join, callOf(key), found[i] as Found, spent, answered)
+        values[positions[i] as number] = copy.give(isOwn(call))
+        gives[i] = () => copy.give(isOwn(call))
       } finally {
         answered()
       }
-    }),
-  )
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    }
+    const outcomes = await Promise.allSettled(wanted.map(loadOne))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  }
+  for (const { position, index } of repeats) {
+    const give = gives[index]
+    values[position] = give ? give() : structuredClone(values[positions[index] as number])
+  }
   return values
 }

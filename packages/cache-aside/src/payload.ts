@@ -2,6 +2,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import type { Codec } from '@larder/core'
 import type { Envelope, PayloadKind } from './envelope.js'
 import { NotSerializableError } from './errors.js'
+import { withoutVersion } from './version.js'
 
 /** A value as bytes. */
 export interface Payload {
@@ -51,7 +52,7 @@ function encode(key: string, value: unknown, codec: Codec): Buffer {
     const encoded = codec.encode(value)
     if (encoded !== undefined) return typeof encoded === 'string' ? Buffer.from(encoded) : Buffer.from(encoded)
   } catch (cause) {
-    throw new NotSerializableError(key, codec.id, { cause })
+    throw new NotSerializableError(withoutVersion(key), codec.id, { cause })
   }
-  throw new NotSerializableError(key, codec.id)
+  throw new NotSerializableError(withoutVersion(key), codec.id)
 }

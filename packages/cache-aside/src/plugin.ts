@@ -12,6 +12,7 @@ import { MemoryStore } from './memory-store.js'
 import { type CacheAsideOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { Reader } from './reader.js'
 import { RedisStore } from './redis-store.js'
+import { versionPrefix } from './version.js'
 
 /** Instances registered with a `name`: augment it to type `fastify.cache.<name>`. */
 // biome-ignore lint/suspicious/noEmptyInterface: users add the names they register
@@ -45,10 +46,8 @@ const plugin: FastifyPluginAsync<CacheAsideOptions> = async (fastify, raw) => {
     end()
     namespace.release()
   })
-  // The name marks the keys of a version: NUL begins no key of a user.
-  const prefix = options.version === undefined ? '' : `\0@${options.version}:`
   const call = { ...options.call, implicit: [namespaceTag('')], cache: options.name ?? options.namespace }
-  decorate(fastify, 'cache', new Cache(new Engine(parts, prefix), call), options.name)
+  decorate(fastify, 'cache', new Cache(new Engine(parts, versionPrefix(options.version)), call), options.name)
   await namespace.settled(Math.min(options.deadline, LONGEST_BOOT))
 }
 

@@ -6,7 +6,7 @@ import { deepFreeze } from './freeze.js'
 import type { Memory } from './memory.js'
 import { decodePayload, type PayloadOptions } from './payload.js'
 import type { StandardSchema } from './schema.js'
-import type { Store } from './store.js'
+import { READ_AT_ONCE, type Store } from './store.js'
 
 /** What was found under a key. */
 export type Found =
@@ -16,11 +16,12 @@ export type Found =
   /** Redis could not be asked. `copy`: the last one that was known, if `staleIfError` allows it. */
   | { readonly state: 'unavailable'; readonly copy: Copy | undefined }
 
-/** The value of a fresh entry that is kept nowhere: the caller's own. */
+/** The value of a fresh entry that is kept nowhere, the caller's own: it lies in the list of values. */
 export interface FreshValue {
   readonly state: 'value'
-  readonly value: unknown
 }
+
+const FRESH_VALUE: FreshValue = { state: 'value' }
 
 /** Lists of tags kept at most, for each namespace. */
 const MAX_LISTS = 1_000
@@ -118,32 +119,34 @@ export class Reader {
     return this.#unavailable(key, call)
   }
 
-  /** What the store has of many keys, each as by {@link read}; where nothing is kept, the values of fresh entries. */
-  async readMany(keys: readonly string[], call: Call): Promise<(Found | FreshValue)[]> {
+  /** What the store has of many keys, each as by {@link read}; where nothing is kept, fresh values go straight into `values`. */
+  async readMany(keys: readonly string[], call: Call, values: unknown[]): Promise<(Found | FreshValue)[]> {
     const mark = this.fence.begin()
     const { connection } = this.#namespace.feed
-    try {
-      const slots = await this.#options.store.readMany(keys)
-      const found: (Found | FreshValue)[] = new Array(keys.length)
-      const straight = isStraight(call)
+    const straight = isStraight(call)
+    const found: (Found | FreshValue)[] = new Array(keys.length)
+    const readFrom = async (start: number): Promise<void> => {
+      const part = keys.slice(start, start + READ_AT_ONCE)
+      const slots = await this.#options.store.readMany(part)
       const now = this.#namespace.clock.now()
-      for (let i = 0; i < keys.length; i++) {
+      for (let i = 0; i < part.length; i++) {
         const bytes = slots[i] as Buffer | null
         const value = straight ? this.value(bytes, call, now) : NOT_FRESH
         if (value !== NOT_FRESH) {
-          found[i] = { state: 'value', value }
+          values[start + i] = value
+          found[start + i] = FRESH_VALUE
           continue
         }
         const one = (bytes === null ? ABSENT : this.judge(bytes, call)) ?? (await this.examine(bytes as Buffer, call))
-        if (one.state === 'found') this.keep(keys[i] as string, one.copy, call, mark, connection)
-        found[i] = one
+        if (one.state === 'found') this.keep(part[i] as string, one.copy, call, mark, connection)
+        found[start + i] = one
       }
-      return found
-    } catch {
-      return keys.map((key) => this.#unavailable(key, call))
-    } finally {
-      this.fence.end()
     }
+    const parts: Promise<void>[] = []
+    for (let start = 0; start < keys.length; start += READ_AT_ONCE) parts.push(readFrom(start))
+    const read = await Promise.allSettled(parts)
+    this.fence.end()
+    return read.every(({ status }) => status === 'fulfilled') ? found : keys.map((key) => this.#unavailable(key, call))
   }
 
   /** What these bytes of the store are worth, where that can be told at once. */

@@ -10,7 +10,7 @@ import {
   type Reply,
   type Script,
 } from '@larder/core'
-import type { Grant, Store } from './store.js'
+import { type Grant, READ_AT_ONCE, type Store } from './store.js'
 
 const LEASE = loadScript(import.meta.url, './lease.lua')
 const FILL = loadScript(import.meta.url, './fill.lua')
@@ -49,10 +49,9 @@ export class RedisStore implements Store {
   async readMany(keys: readonly string[]): Promise<(Buffer | null)[]> {
     // The keys of a Cluster lie in different slots, where MGET is refused.
     if (this.#cluster) return Promise.all(keys.map((key) => this.read(key)))
-    return (await this.#gate.call(
-      'mget',
-      keys.map((key) => this.#namespace.entryKey(key)),
-    )) as (Buffer | null)[]
+    const names = keys.map((key) => this.#namespace.entryKey(key))
+    const reply = keys.length < READ_AT_ONCE ? this.#gate.call('mget', names) : this.#gate.apart('mget', names)
+    return (await reply) as (Buffer | null)[]
   }
 
   async lease(key: string, placeholder: Buffer, limit: number, refuse: Buffer | undefined): Promise<Grant> {

@@ -89,20 +89,24 @@ async function finish(
   commit: (bytes: Buffer) => Promise<boolean | undefined>,
 ): Promise<void> {
   const { store, reader, namespace } = engine.parts
-  const mark = reader.fence.begin()
   const { connection } = namespace.feed
   let stored: boolean | undefined = false
   let unchanged = false
   try {
     const { copy, bytes, life } = made
     const admitted = (await namespace.epochs.admit(copy.tags, copy.epoch, life)) !== 'invalid'
-    if (admitted && bytes) stored = await commit(bytes)
-    unchanged = reader.fence.clear(key, mark)
+    if (admitted && bytes) {
+      const committing = commit(bytes)
+      // Begun when it is out: the memory of this process has told of it by now, and that is no change.
+      const mark = reader.fence.begin()
+      stored = await committing.finally(() => {
+        unchanged = reader.fence.clear(key, mark)
+        reader.fence.end()
+      })
+    }
   } catch {
     // It may have been written all the same; empty is right in any case.
     stored = false
-  } finally {
-    reader.fence.end()
   }
   if (stored === false) await store.remove(key)
   engine.touch(key)

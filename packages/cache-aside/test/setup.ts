@@ -24,6 +24,8 @@ export interface Opened {
   readonly namespace: string
   /** Invalidates tags, as `@larder/tags` would. */
   invalidateTags(...tags: string[]): Promise<void>
+  /** Invalidates softly. */
+  expireTags(...tags: string[]): Promise<void>
 }
 
 /** Where a cache keeps its entries. */
@@ -48,8 +50,8 @@ class Registry implements TagRegistry {
     return true
   }
 
-  async invalidate(tags: readonly string[]): Promise<void> {
-    for (const namespace of this.namespaces) await namespace.invalidate(tags.map(encodeTag), 'hard')
+  async invalidate(tags: readonly string[], mode: 'hard' | 'soft'): Promise<void> {
+    for (const namespace of this.namespaces) await namespace.invalidate(tags.map(encodeTag), mode)
   }
 }
 
@@ -62,7 +64,13 @@ export async function open(t: T, options: CacheAsideOptions, { tags = true } = {
   const namespace = options.namespace ?? uniqueNamespace()
   await app.register(cacheAside, { ...options, namespace })
   await app.ready()
-  return { app, cache: app.cache, namespace, invalidateTags: (...names) => registry.invalidate(names) }
+  return {
+    app,
+    cache: app.cache,
+    namespace,
+    invalidateTags: (...names) => registry.invalidate(names, 'hard'),
+    expireTags: (...names) => registry.invalidate(names, 'soft'),
+  }
 }
 
 /** A client that ends with the test, after the application that was given it. */

@@ -93,6 +93,14 @@ export class Gate implements Caller {
     return this.breaker.up ? this.#start(name, args, late) : this.#held(name, args, late)
   }
 
+  /** As {@link call}, never batched with others: for a large reply, while which is handled Redis makes the next one. */
+  apart(name: string, args: Argument[]): Promise<Reply> {
+    if (!this.breaker.up) return this.#held(name, args)
+    return new Promise((resolve, reject) => {
+      this.#dispatch({ name, args, resolve, reject, late: undefined, tick: 0, settled: false })
+    })
+  }
+
   /** A script, by its SHA-1; its source is sent where the server does not know it. */
   run(script: Script, keys: readonly string[], args: Argument[], late?: (reply: Reply) => void): Promise<Reply> {
     return evaluate(this, script, keys, args, late)
@@ -127,21 +135,28 @@ export class Gate implements Caller {
   }
 
   #send(operation: Operation): void {
-    operation.tick = this.#tick
-    this.#waiting.push(operation)
-    if (this.#timer === undefined) this.#startTimer()
-    if (this.#cluster) {
-      this.#sendAlone(operation)
-      return
-    }
     if (this.#busy) {
+      this.#watch(operation)
       this.#batch.push(operation)
       return
     }
-    this.#busy = true
-    queueMicrotask(this.#flushTurn)
+    if (!this.#cluster) {
+      this.#busy = true
+      queueMicrotask(this.#flushTurn)
+    }
+    this.#dispatch(operation)
+  }
+
+  #dispatch(operation: Operation): void {
+    this.#watch(operation)
     if (this.#alone) this.#sendAlone(operation)
     else this.#sendBatch([operation])
+  }
+
+  #watch(operation: Operation): void {
+    operation.tick = this.#tick
+    this.#waiting.push(operation)
+    if (this.#timer === undefined) this.#startTimer()
   }
 
   #sendAlone(operation: Operation): void {

@@ -29,6 +29,19 @@ export function staleness(t: Test, site: Site): void {
     t.equal(gate.calls, 1)
   })
 
+  t.test('what is left of a stale entry is negative, -1 when it was made stale', async (t) => {
+    const { cache, expireTags } = await site.open(t)
+    const options = { ttl: '1m', staleWhileRevalidate: '1m', tags: ['tag'] }
+    await cache.set('key', 1, options)
+    await cache.expire('key')
+    t.match(await cache.entry('key'), { state: 'stale', ttl: -1 })
+    await cache.set('key', 1, options)
+    await expireTags('tag')
+    t.match(await cache.entry('key'), { state: 'stale', ttl: -1 })
+    await outlived(cache, { staleWhileRevalidate: '1m' })
+    t.ok((await cache.entry('key')).ttl < 0)
+  })
+
   t.test('by default nothing is served after its ttl', async (t) => {
     const { cache } = await site.open(t)
     await outlived(cache, {})
