@@ -1,5 +1,13 @@
-import { type Duration, invalidOption, namespaceTag, OptionReader, parseDuration, type Tag } from '@larder/core'
-import { isSchema, type StandardSchema } from './schema.js'
+import {
+  type Duration,
+  invalidOption,
+  isSchema,
+  namespaceTag,
+  OptionReader,
+  parseDuration,
+  type StandardSchema,
+  type Tag,
+} from '@larder/core'
 
 /** When a load gives up: `soft` serves what is stale instead, `hard` rejects. A lone duration is the hard one. */
 export type Timeout = Duration | { soft?: Duration; hard?: Duration }

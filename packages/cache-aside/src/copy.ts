@@ -1,8 +1,7 @@
-import type { Epoch, Tag } from '@larder/core'
+import type { Epoch, StandardSchema, Tag } from '@larder/core'
 import type { Envelope } from './envelope.js'
 import { Item } from './fifo.js'
 import { thaw } from './freeze.js'
-import type { StandardSchema } from './schema.js'
 
 /** What an entry may be used for now. `error`: only when loading fails. */
 export type Freshness = 'fresh' | 'stale' | 'error' | 'expired'

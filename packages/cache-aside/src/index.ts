@@ -1,4 +1,12 @@
-export { type Codec, json, type Key, type KeyPart, type RedisOption } from '@larder/core'
+export {
+  type Codec,
+  json,
+  type Key,
+  type KeyPart,
+  type RedisOption,
+  type SchemaResult,
+  type StandardSchema,
+} from '@larder/core'
 export { Cache, type Entry } from './cache.js'
 export type { CallOptions, EntryOptions, Tags, Timeout } from './call-options.js'
 export { type CacheEvent, cacheChannel } from './channel.js'
@@ -15,6 +23,5 @@ export type { Load, LoadContext } from './load.js'
 export type { LoadMany } from './many.js'
 export type { CacheAsideOptions } from './options.js'
 export { type CacheInstances, cacheAside, cacheAside as default, cacheAside as 'module.exports' } from './plugin.js'
-export type { SchemaResult, StandardSchema } from './schema.js'
 export type { WrapOptions, Wrapped } from './wrap.js'
 export type { Write } from './write.js'

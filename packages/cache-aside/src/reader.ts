@@ -1,11 +1,10 @@
-import { Fence, type Namespace, type Tag, type Verdict } from '@larder/core'
+import { Fence, type Namespace, type StandardSchema, type Tag, type Verdict } from '@larder/core'
 import type { Call } from './call-options.js'
 import { Copy, type Freshness, freshnessOf } from './copy.js'
 import { asEntry, decodeSlot, decodeTags, type Envelope } from './envelope.js'
 import { deepFreeze } from './freeze.js'
 import type { Memory } from './memory.js'
 import { decodePayload, type PayloadOptions } from './payload.js'
-import type { StandardSchema } from './schema.js'
 import { READ_AT_ONCE, type Store } from './store.js'
 
 /** What was found under a key. */

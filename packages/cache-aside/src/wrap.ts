@@ -1,8 +1,7 @@
-import { invalidOption, type KeyPart, OptionReader } from '@larder/core'
+import { invalidOption, isSchema, type KeyPart, OptionReader, type StandardSchema } from '@larder/core'
 import { type Call, type EntryOptions, isTags, readEntryOptions, TAGS_RULE, type Tags } from './call-options.js'
 import type { Engine } from './engine.js'
 import { getMany } from './many.js'
-import { isSchema, type StandardSchema } from './schema.js'
 import { remove } from './write.js'
 
 /** Options of `cache.wrap()`. */

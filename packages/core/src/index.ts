@@ -32,9 +32,11 @@ export {
   masters,
   type Reply,
 } from './gate.js'
+export { Heartbeat, type HeartbeatOptions } from './heartbeat.js'
 export { escapeKey, escapePattern, type Key, type KeyPart, logicalKey, unescapeKey } from './key.js'
 export { Namespace, type NamespaceListener, type NamespaceOptions } from './namespace.js'
 export { invalidOption, OptionReader } from './options.js'
+export { isSchema, type SchemaResult, type StandardSchema } from './schema.js'
 export { loadScript, type Script } from './script.js'
 export { parseSize, type Size } from './size.js'
 export { attachTags, type TagRegistry } from './tag-registry.js'

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { addressOf } from '../breaker.js'
 import type { Clock } from '../clock.js'
+import { Heartbeat } from '../heartbeat.js'
 
 /** Options of a {@link Link}. */
 export interface LinkOptions {
@@ -53,11 +54,9 @@ export class Link {
   armed = false
   /** The server tells by itself; else writers must publish. */
   tracking = false
-  #asked: number | undefined
-  #beat: NodeJS.Timeout | undefined
+  readonly #heartbeat: Heartbeat
   #watchdog: NodeJS.Timeout | undefined
   #revival: NodeJS.Timeout | undefined
-  #lastBeat = 0
   #closed = false
   #refused = false
   /** Counts connections: what an earlier one was asked for does not matter any more. */
@@ -82,6 +81,18 @@ export class Link {
       connectionName: 'larder-feed',
       retryStrategy: (attempt: number) => (this.#refused ? REFUSED : Math.min(20 * 2 ** Math.min(attempt, 4), 200)),
     } as never)
+    this.#heartbeat = new Heartbeat({
+      every: options.every,
+      limit: options.limit,
+      now: () => options.clock.now(),
+      ask: () => this.#redis.ping(),
+      onAnswer: (sent) => {
+        if (!this.armed) return
+        this.confirmed = sent
+        options.on.confirmed()
+      },
+      onSilence: () => this.#redis.disconnect(true),
+    })
     this.#redis.on('error', () => {})
     this.#redis.on('connect', () => this.#onConnect())
     this.#redis.on('ready', () => void this.#arm())
@@ -133,9 +144,7 @@ export class Link {
       this.#refused = false
       this.confirmed = sent
       this.armed = true
-      this.#lastBeat = sent
-      clearInterval(this.#beat)
-      this.#beat = setInterval(() => this.#onBeat(), this.#options.every).unref()
+      this.#heartbeat.start()
       this.#options.on.armed(this.address)
     } catch (error) {
       // The server went away, is loading, or refuses: once more from the start.
@@ -165,34 +174,11 @@ export class Link {
   #onLost(): void {
     this.#attempt++
     clearTimeout(this.#watchdog)
-    clearInterval(this.#beat)
-    this.#beat = undefined
-    this.#asked = undefined
+    this.#heartbeat.stop()
     this.confirmed = Number.NEGATIVE_INFINITY
     if (!this.armed) return
     this.armed = false
     this.#options.on.lost()
-  }
-
-  #onBeat(): void {
-    const now = this.#options.clock.now()
-    // We stalled: an answer may lie in the socket, which gets its turn before this link is judged.
-    const stalled = now - this.#lastBeat > 2 * this.#options.every
-    this.#lastBeat = now
-    if (this.#asked !== undefined) {
-      if (!stalled && now - this.#asked > this.#options.limit) this.#redis.disconnect(true)
-      return
-    }
-    this.#asked = now
-    this.#redis.ping().then(
-      () => {
-        this.#asked = undefined
-        if (!this.armed) return
-        this.confirmed = now
-        this.#options.on.confirmed()
-      },
-      () => {},
-    )
   }
 }
 
