@@ -1,0 +1,18 @@
+export type { Duration, Key, KeyPart, RedisOption, SchemaResult, StandardSchema } from '@larder/core'
+export { type Carrier, type EventsEvent, eventsChannel, type GapReason } from './channel.js'
+export { InvalidPayloadError, UnavailableError } from './errors.js'
+export type { Events } from './events.js'
+export type {
+  EventsOptions,
+  PayloadOptions,
+  ReadOptions,
+  StreamOptions,
+  SubscribeOptions,
+  TopicOptions,
+} from './options.js'
+export { type EventsInstances, events, events as default, events as 'module.exports' } from './plugin.js'
+export type { Reading, StreamEntry } from './reading.js'
+export type { Guarantee, Source } from './source.js'
+export type { Stream } from './stream.js'
+export type { Message, Subscription, Topic } from './topic.js'
+export type { Invalid, OnGap, OnInvalid } from './workshop.js'

@@ -1,0 +1,11 @@
+import t from 'tap'
+import { allSites } from './setup.js'
+import { streams } from './streams.js'
+import { topics } from './topics.js'
+
+for (const site of await allSites()) {
+  t.test(site.name, { jobs: 4 }, async (t) => {
+    topics(t, site)
+    streams(t, site)
+  })
+}
