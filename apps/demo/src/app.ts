@@ -2,6 +2,7 @@ import bearerAuth from '@fastify/bearer-auth'
 import fastifyRedis from '@fastify/redis'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import cacheAside from '@larder/cache-aside'
+import leaderboard from '@larder/leaderboard'
 import locks from '@larder/locks'
 import tags from '@larder/tags'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -14,11 +15,13 @@ import { openApi } from './open-api.js'
 import { Orders } from './orders.js'
 import { problemPlugin } from './problem.js'
 import type { Progress } from './progress.js'
+import { Rankings } from './rankings.js'
 import { connectRedis, disconnectRedis, type RedisClient } from './redis.js'
 import { RedisVisits } from './redis-visits.js'
 import { cartRoutes } from './routes/cart.js'
 import { categoryRoutes } from './routes/categories.js'
 import { healthRoutes } from './routes/health.js'
+import { leaderboardRoutes } from './routes/leaderboards.js'
 import { orderRoutes } from './routes/orders.js'
 import { productImportRoutes } from './routes/product-import.js'
 import { productRoutes } from './routes/products.js'
@@ -73,11 +76,13 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   await app.register(tags, shared)
   // The locks of a process that died are free before those who wait for them give up.
   await app.register(locks, { ...shared, ttl: '3s', wait: '8s' })
+  await app.register(leaderboard, shared)
 
   const { cache } = app
   const catalogue = new Catalogue(database, cache, app.tags)
   const carts = new Carts(database, cache, catalogue)
-  const orders = new Orders({ database, locks: app.locks, catalogue, tags: app.tags })
+  const rankings = new Rankings({ database, leaderboards: app.leaderboards, log: app.log })
+  const orders = new Orders({ database, locks: app.locks, catalogue, tags: app.tags, rankings })
   const visits = redis ? new RedisVisits(redis, database.identity) : new MemoryVisits()
 
   await app.register(healthRoutes, { database, redis })
@@ -87,6 +92,7 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   await app.register(statsRoutes, { database, cache })
   await app.register(cartRoutes, { carts })
   await app.register(orderRoutes, { orders })
+  await app.register(leaderboardRoutes, { rankings })
   await app.register(recentlyViewedRoutes, { catalogue, visits })
   await app.ready()
   return { app, database, redis }

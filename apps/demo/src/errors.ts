@@ -34,6 +34,16 @@ export const OutOfStockError = createError<[number, number, string]>(
   409,
 )
 
+/** 404: the member has no score on the board. */
+export const MemberNotFoundError = createError<[string, string]>(
+  'SHOP_MEMBER_NOT_FOUND',
+  '%s has no score on the board %s',
+  404,
+)
+
+/** 409: nobody may set scores of a board that follows the orders. */
+export const BoardFedError = createError<[string]>('SHOP_BOARD_FED', 'The board %s is fed by orders', 409)
+
 /** 422: the idempotency key stood for another order. */
 export const KeyReusedError = createError<[string]>(
   'SHOP_IDEMPOTENCY_KEY_REUSED',

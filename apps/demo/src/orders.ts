@@ -7,13 +7,14 @@ import { type Order, type OrderDraft, type OrderLine, toLines } from './order.js
 import { claimKey, findAnswer, keepAnswer, type OrderAnswer, type OrderWish } from './order-answer.js'
 import { insertOrder, lockShelves, type Shelf, selectOrders, takeStock } from './order-table.js'
 import { toProblem } from './problem.js'
+import type { Rankings } from './rankings.js'
 import { ORDERS } from './stats.js'
 
 /** How many orders a user is shown. */
 const SHOWN = 50
 
 /** What {@link Orders} works with. */
-export type OrdersParts = { database: Database; locks: Locks; catalogue: Catalogue; tags: Tags }
+export type OrdersParts = { database: Database; locks: Locks; catalogue: Catalogue; tags: Tags; rankings: Rankings }
 
 /**
  * Sells. The locks make buyers of one product take turns over all processes, first come, first served. They can be lost, so the
@@ -25,12 +26,14 @@ export class Orders {
   readonly #locks: Locks
   readonly #catalogue: Catalogue
   readonly #tags: Tags
+  readonly #rankings: Rankings
 
-  constructor({ database, locks, catalogue, tags }: OrdersParts) {
+  constructor({ database, locks, catalogue, tags, rankings }: OrdersParts) {
     this.#database = database
     this.#locks = locks
     this.#catalogue = catalogue
     this.#tags = tags
+    this.#rankings = rankings
   }
 
   /**
@@ -44,7 +47,7 @@ export class Orders {
     const wish = { user, key, lines: toLines(draft) }
     const known = await findAnswer(this.#database, wish)
     const answer = known ?? (await this.#placeLocked(wish))
-    // A known one too: the process that sold may have died before it told the caches.
+    // A known one too: the process that sold may have died before it told the caches and boards.
     if (answer.status === 201) await this.#tell(wish.lines)
     return { answer, replayed: known !== undefined }
   }
@@ -88,7 +91,8 @@ export class Orders {
 
   async #tell(lines: readonly OrderLine[]): Promise<void> {
     const ids = lines.map(({ productId }) => productId)
-    await Promise.all([this.#catalogue.renewStock(ids), this.#tags.invalidate(ORDERS)])
+    const told = [this.#catalogue.renewStock(ids), this.#tags.invalidate(ORDERS), this.#rankings.renewSold(ids)]
+    await Promise.all(told)
   }
 
   // Shops on one Redis need not have one database; products of different databases are different ones.

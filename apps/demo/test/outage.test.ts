@@ -32,6 +32,8 @@ t.test('with Redis stopped, killed and back the shop goes on', async (t) => {
       t.equal(answer.statusCode, 503)
       t.match(answer.json(), { statusCode: 503, code: 'SHOP_REDIS_UNAVAILABLE' })
     }
+    const board = await app.inject('/leaderboards/best-sellers')
+    t.match(board.json(), { statusCode: 503, code: 'LARDER_LEADERBOARD_UNAVAILABLE' })
     if (fault === 'pause') server.resume()
     else await server.restart()
     await pollUntil('recovery', async () => (await health()).redis === 'ready')

@@ -19,6 +19,9 @@ export type Check = { route: string; sees: string; run: (shops: Shops) => Promis
 /** What another process shows may be this old: the limit of the feed's heartbeat. */
 const HEARD_WITHIN = 2_000
 
+type Line = { member: string; score: number; rank: number }
+type Ranking = { board: string; window: string; total: number; items: Line[] }
+
 let names = 0
 /** A name that nobody else uses: of a product to search for, or of a user. */
 const unique = (noun: string) => `${noun}-${process.pid}-${++names}`
@@ -449,6 +452,65 @@ export const checks: readonly Check[] = [
       await a.change('DELETE', `/products/${id}`)
       equal((await b.get<Order>(`/orders/${order.id}`, user)).body.items[0]?.productId, null)
       isProblem((await b.get<Problem>(`/orders/${order.id}`, unique('user'))).body, 404, new RegExp(`${order.id}`))
+    },
+  },
+  {
+    route: 'GET /leaderboards/:board',
+    sees: 'best-sellers follow the orders, in every window and process, once an order',
+    run: async ({ a, b }) => {
+      const [user, key] = [unique('user'), unique('key')]
+      const [{ id: first }, { id: second }] = [
+        await makeProduct(a, { stock: 3_000 }),
+        await makeProduct(a, { stock: 3_000 }),
+      ]
+      const order = [{ productId: first, quantity: 1_000 }]
+      for (const shop of [a, b]) await shop.order(order, user, key)
+      await b.order([...order, { productId: second, quantity: 1_000 }], unique('user'), unique('key'))
+      for (const window of ['all', 'day', 'week', 'month']) {
+        for (const shop of [a, b]) {
+          const { body } = await shop.get<Ranking>(`/leaderboards/best-sellers?window=${window}&limit=100`)
+          const scores = new Map(body.items.map(({ member, score }) => [member, score]))
+          deepEqual([scores.get(`${first}`), scores.get(`${second}`)], [2_000, 1_000])
+          equal(body.window, window)
+          ok(body.total >= 2)
+        }
+      }
+      equal((await a.get<Ranking>('/leaderboards/best-sellers?limit=1')).body.items.length, 1)
+      isProblem((await a.get<Problem>('/leaderboards/best-sellers?window=year')).body, 400, /window/)
+    },
+  },
+  {
+    route: 'PUT /leaderboards/:board/:member',
+    sees: 'scores of any board but the best-sellers; of equal ones the first is first',
+    run: async ({ a, b }) => {
+      const board = `/leaderboards/${unique('board')}`
+      const scores = { zoe: 7.5, ann: 7.5, bob: -2, cat: 9_007_199_254_740_991 }
+      for (const [member, score] of Object.entries(scores)) {
+        const { status, body } = await a.put<Line>(`${board}/${member}`, { score }, unique('user'))
+        equal(status, 200)
+        deepEqual([body.member, body.score], [member, score])
+      }
+      deepEqual((await b.get<Ranking>(`${board}?window=month`)).body.items, [
+        { member: 'cat', score: 9_007_199_254_740_991, rank: 1 },
+        { member: 'zoe', score: 7.5, rank: 2 },
+        { member: 'ann', score: 7.5, rank: 3 },
+        { member: 'bob', score: -2, rank: 4 },
+      ])
+      const fed = await a.put<Problem>('/leaderboards/best-sellers/1', { score: 1 }, unique('user'))
+      isProblem(fed.body, 409, /best-sellers/)
+      isProblem((await a.put<Problem>(`${board}/ann`, { score: '1' }, unique('user'))).body, 400, /score/)
+      isProblem((await a.put<Problem>('/leaderboards/%7B/ann', { score: 1 }, unique('user'))).body, 400, /board/)
+    },
+  },
+  {
+    route: 'GET /leaderboards/:board/:member',
+    sees: 'where a member stands, in every process',
+    run: async ({ a, b }) => {
+      const board = `/leaderboards/${unique('board')}`
+      for (const [i, member] of ['ann', 'bob'].entries())
+        await a.put(`${board}/${member}`, { score: i }, unique('user'))
+      deepEqual((await b.get<Line>(`${board}/ann?window=week`)).body, { member: 'ann', score: 0, rank: 2 })
+      isProblem((await b.get<Problem>(`${board}/cat`)).body, 404, /cat has no score/)
     },
   },
   {
