@@ -265,8 +265,12 @@ t.test('a loop of microtasks starves the timers, and trust ends in time all the 
   const started = performance.now()
   let turns = 0
   setImmediate(() => turns++)
-  while (namespace.trusted() && performance.now() - started < 5_000) await null
-  const held = performance.now() - started
+  // The time before each look: what a busy machine adds to a look is not trust.
+  let held = 0
+  for (let now = 0; now < 5_000 && namespace.trusted(); now = performance.now() - started) {
+    held = now
+    await null
+  }
   t.equal(turns, 0)
   t.ok(held <= heartbeat + 30, `trusted for ${held} of ${heartbeat} ms`)
   await trusted(namespace)

@@ -382,7 +382,7 @@ t.test('a client that backs off connects at once when it is known that Redis is 
 
 t.test('a client without an error listener gets one that logs once', async (t) => {
   const server = await serverOf(t)
-  const redis = new Redis({ port: server.port, retryStrategy: () => 10 })
+  const redis = new Redis(server.port, server.host, { retryStrategy: () => 10 })
   t.teardown(() => redis.disconnect())
   const log = new Journal()
   const gate = new Gate(redis, { deadline: 100, log })

@@ -7,7 +7,7 @@ import { Cluster, Redis } from 'ioredis'
 export type Setup = { port: number; cluster?: boolean; options: CacheAsideOptions }
 
 const { port, cluster, options } = JSON.parse(process.env.SETUP as string) as Setup
-const redis = cluster ? new Cluster([{ host: '127.0.0.1', port }]) : new Redis(port)
+const redis = cluster ? new Cluster([{ host: '127.0.0.1', port }]) : new Redis(port, '127.0.0.1')
 redis.on('error', () => {})
 const app = fastify()
 await app.register(cacheAside, { ...options, redis })
