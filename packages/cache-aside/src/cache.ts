@@ -129,7 +129,7 @@ export class Cache {
 
   /** Empties entries. A load that had begun before is stored nowhere, and later callers do not join it (G1). */
   async delete(...keys: Key[]): Promise<void> {
-    publish({ type: 'invalidate', cache: this.#call.cache, what: 'delete' })
+    publish({ type: 'invalidate', cache: this.#call.cache, app: this.#call.app, what: 'delete' })
     await remove(
       this.#engine,
       keys.map((key) => this.#engine.key(key)),
@@ -138,7 +138,7 @@ export class Cache {
 
   /** Makes entries stale: they are served until the end of their stale time, while one caller loads them anew. */
   async expire(...keys: Key[]): Promise<void> {
-    publish({ type: 'invalidate', cache: this.#call.cache, what: 'expire' })
+    publish({ type: 'invalidate', cache: this.#call.cache, app: this.#call.app, what: 'expire' })
     await expire(
       this.#engine,
       keys.map((key) => this.#engine.key(key)),
@@ -155,7 +155,7 @@ export class Cache {
     const whole = this.#engine.prefix + pattern
     const matches = matcher(whole)
     const { namespace, store } = this.#engine.parts
-    publish({ type: 'invalidate', cache: this.#call.cache, what: 'pattern' })
+    publish({ type: 'invalidate', cache: this.#call.cache, app: this.#call.app, what: 'pattern' })
     namespace.touchWhere(matches)
     const removed = await store.removeMatching(whole, matches)
     namespace.touchWhere(matches)
@@ -164,7 +164,7 @@ export class Cache {
 
   /** Empties this namespace with its children, in all versions: one command, whatever its size. */
   async clear(): Promise<void> {
-    publish({ type: 'invalidate', cache: this.#call.cache, what: 'clear' })
+    publish({ type: 'invalidate', cache: this.#call.cache, app: this.#call.app, what: 'clear' })
     await this.#engine.parts.namespace.invalidate([namespaceTag(this.#path)], 'hard')
   }
 

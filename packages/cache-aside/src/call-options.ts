@@ -72,6 +72,8 @@ export interface Call {
   readonly implicit: readonly Tag[]
   /** Name of the cache, in events. */
   readonly cache: string
+  /** The application (`fastify.server`), in events. */
+  readonly app: object
 }
 
 /** What holds without any option. */
@@ -91,6 +93,7 @@ export const DEFAULT_CALL: Call = Object.freeze({
   schema: undefined,
   implicit: [namespaceTag('')],
   cache: 'larder',
+  app: {},
 })
 
 /** Reads the options that an entry is made with. */

@@ -3,11 +3,18 @@ import { larderChannel } from '@larder/core'
 import type { State } from './copy.js'
 
 /** What is published on the diagnostics channel `larder:cache`. */
-export type CacheEvent =
-  | { type: 'read'; cache: string; state: State | 'error'; layer: 'memory' | 'store' }
-  | { type: 'load'; cache: string; milliseconds: number; failed: boolean }
-  | { type: 'evict'; cache: string }
-  | { type: 'invalidate'; cache: string; what: 'delete' | 'expire' | 'pattern' | 'clear' | 'set' | 'write-through' }
+export type CacheEvent = {
+  cache: string
+  /** The application: its `fastify.server`. */
+  app: object
+} & (
+  | { type: 'read'; state: State | 'error'; layer: 'memory' | 'store' }
+  | { type: 'load'; milliseconds: number; failed: boolean }
+  | { type: 'evict' }
+  /** A value was put into the store: its bytes as they are kept. */
+  | { type: 'store'; bytes: number }
+  | { type: 'invalidate'; what: 'delete' | 'expire' | 'pattern' | 'clear' | 'set' | 'write-through' }
+)
 
 /** With no subscriber, publishing costs one property check. */
 export const cacheChannel: Channel = larderChannel('cache')

@@ -1,7 +1,7 @@
 import { type Clock, type Epochs, type Feed, type Key, logicalKey, type Namespace } from '@larder/core'
 import type { Call } from './call-options.js'
 import { cacheChannel, publish } from './channel.js'
-import { type Copy, freshnessOf } from './copy.js'
+import { type Copy, freshnessOf, type State } from './copy.js'
 import type { Fifo } from './fifo.js'
 import type { Outcome } from './flight.js'
 import type { DraftOptions, Load } from './load.js'
@@ -85,7 +85,7 @@ export class Engine {
     if (copy === undefined || copy.checked !== this.#epochs.changes || !suits(copy, call)) return undefined
     const now = this.#clock.sampled()
     if (now >= copy.until || now > this.#feed.trustedUntil) return undefined
-    if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
+    if (cacheChannel.hasSubscribers) this.#tellLocal(call)
     return copy
   }
 
@@ -122,7 +122,7 @@ export class Engine {
       const copy = trusted ? copies?.get(this.#isPlain(given) ? given : this.key(given)) : undefined
       if (copy !== undefined && now < copy.until && copy.checked === changes && suits(copy, call)) {
         values[i] = call.clone ? copy.give(true) : copy.value
-        if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'memory' })
+        if (cacheChannel.hasSubscribers) this.#tellLocal(call)
         continue
       }
       const name = this.key(given)
@@ -154,7 +154,7 @@ export class Engine {
     if (found.state === 'absent' || call.force) return undefined
     const freshness = found.state === 'found' ? found.freshness : 'stale'
     if (freshness === 'error' || (freshness === 'stale' && loads) || found.copy === undefined) return undefined
-    publish({ type: 'read', cache: call.cache, state: freshness === 'fresh' ? 'hit' : 'stale', layer: 'store' })
+    this.tell(freshness === 'fresh' ? 'hit' : 'stale', call)
     return found.copy
   }
 
@@ -166,17 +166,18 @@ export class Engine {
     read?: Found,
     began: number = performance.now(),
   ): Promise<Outcome | undefined> {
-    call.signal?.throwIfAborted()
-    if (call.tags) this.parts.requireTags()
     try {
+      call.signal?.throwIfAborted()
+      if (call.tags) this.parts.requireTags()
       const local = read ? undefined : this.#local(key, call)
       const found = read ?? local ?? (await this.parts.reader.read(key, call))
       const outcome = await this.#answer(key, load, call, found, performance.now() - began)
       const state = outcome?.state ?? 'miss'
-      publish({ type: 'read', cache: call.cache, state, layer: local && state === 'hit' ? 'memory' : 'store' })
+      if (local && state === 'hit') this.#tellLocal(call)
+      else this.tell(state, call)
       return outcome
     } catch (error) {
-      publish({ type: 'read', cache: call.cache, state: 'error', layer: 'store' })
+      this.tell('error', call)
       throw error
     }
   }
@@ -190,15 +191,20 @@ export class Engine {
     spent: number,
     answered: () => void,
   ): Promise<Outcome> {
-    if (call.tags) this.parts.requireTags()
-    const outcome = (await this.#answer(key, load, call, found, spent, answered)) as Outcome
-    publish({ type: 'read', cache: call.cache, state: outcome.state, layer: 'store' })
-    return outcome
+    try {
+      if (call.tags) this.parts.requireTags()
+      const outcome = (await this.#answer(key, load, call, found, spent, answered)) as Outcome
+      this.tell(outcome.state, call)
+      return outcome
+    } catch (error) {
+      this.tell('error', call)
+      throw error
+    }
   }
 
-  /** The event of a hit in the store. */
-  tellHit(call: Call): void {
-    if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, state: 'hit', layer: 'store' })
+  /** The event of a call that was not answered from this process. */
+  tell(state: State | 'error', call: Call): void {
+    if (cacheChannel.hasSubscribers) publish({ type: 'read', cache: call.cache, app: call.app, state, layer: 'store' })
   }
 
   /** An entry that this process is about to change, or has changed: no copy of it is served, no load under way is joined. */
@@ -218,7 +224,7 @@ export class Engine {
         const bytes = await this.parts.store.read(key)
         const value = reader.value(bytes, call, this.#clock.now())
         if (value !== NOT_FRESH) {
-          this.tellHit(call)
+          this.tell('hit', call)
           return value
         }
         found = await reader.found(bytes, call)
@@ -271,6 +277,10 @@ export class Engine {
     if (!call.memory || call.force) return undefined
     const local = this.parts.reader.local(key, call)
     return local && { state: 'found', ...local }
+  }
+
+  #tellLocal({ cache, app }: Call): void {
+    publish({ type: 'read', cache, app, state: 'hit', layer: 'memory' })
   }
 
   /** XFetch: the closer the end and the longer the load, the likelier this call refreshes early. */

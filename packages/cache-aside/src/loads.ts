@@ -273,11 +273,17 @@ export class Loads {
     lease?.renew()
     try {
       const value = await callLoader(load, result).catch((error: unknown) => {
-        publish({ type: 'load', cache: call.cache, milliseconds: namespace.clock.now() - began, failed: true })
+        publish({
+          type: 'load',
+          cache: call.cache,
+          app: call.app,
+          milliseconds: namespace.clock.now() - began,
+          failed: true,
+        })
         throw error
       })
       const loadMs = namespace.clock.now() - began
-      publish({ type: 'load', cache: call.cache, milliseconds: loadMs, failed: false })
+      publish({ type: 'load', cache: call.cache, app: call.app, milliseconds: loadMs, failed: false })
       made = await draft(key, { value, result, epoch, loadMs }, call, this.#options)
     } catch (error) {
       lease?.release()
@@ -320,6 +326,7 @@ export class Loads {
       try {
         const stored = await filling
         if (stored) reader.keep(key, copy, call, mark, connection)
+        if (stored) publish({ type: 'store', cache: call.cache, app: call.app, bytes: bytes.length })
         return { copy, state: 'miss', confirmed: stored && settled }
       } finally {
         reader.fence.end()

@@ -104,7 +104,7 @@ export async function getMany(
   for (let i = 0; i < names.length; i++) {
     const one = found[i] as Found | FreshValue
     if (one.state === 'value') {
-      engine.tellHit(call)
+      engine.tell('hit', call)
       values[positions[i] as number] = read[i]
       continue
     }
@@ -138,6 +138,7 @@ export async function getMany(
     const outcomes = await Promise.allSettled(wanted.map(loadOne))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
+  if (load === undefined) for (const _ of wanted) engine.tell('miss', call)
   for (const { position, index } of repeats) {
     const give = gives[index]
     values[position] = give ? give() : structuredClone(values[positions[index] as number])

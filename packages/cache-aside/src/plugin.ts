@@ -1,4 +1,13 @@
-import { attachTags, decorate, Namespace, type NamespaceListener, namespaceTag, resolveClient } from '@larder/core'
+import {
+  answerState,
+  attachTags,
+  decorate,
+  Namespace,
+  type NamespaceListener,
+  namespaceTag,
+  resolveClient,
+  type State,
+} from '@larder/core'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Cache } from './cache.js'
@@ -40,13 +49,20 @@ const plugin: FastifyPluginAsync<CacheAsideOptions> = async (fastify, raw) => {
   const parts = assemble(fastify, options, namespace)
   const end = namespace.listen(listener(parts))
   const endChange = namespace.gate?.breaker.onChange((up) => up || parts.loads.waits.wakeAll())
+  const endState = answerState(fastify.server, () => stateOf(options.name ?? options.namespace, parts))
   fastify.addHook('onClose', async () => {
+    endState()
     parts.loads.close(new ClosedError())
     endChange?.()
     end()
     namespace.release()
   })
-  const call = { ...options.call, implicit: [namespaceTag('')], cache: options.name ?? options.namespace }
+  const call = {
+    ...options.call,
+    implicit: [namespaceTag('')],
+    cache: options.name ?? options.namespace,
+    app: fastify.server,
+  }
   decorate(fastify, 'cache', new Cache(new Engine(parts, versionPrefix(options.version)), call), options.name)
   await namespace.settled(Math.min(options.deadline, LONGEST_BOOT))
 }
@@ -61,7 +77,7 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
   const { codec, compressAbove, maxValueBytes, deadline, heartbeat, lease } = options
   const bounds = options.memory ?? { maxEntries: 10_000, maxBytes: 64 * 1024 ** 2 }
   const store = namespace.gate ? new RedisStore(namespace, namespace.gate) : MemoryStore.of(namespace, bounds)
-  const onEvict = (): void => publish({ type: 'evict', cache: options.name ?? options.namespace })
+  const onEvict = (): void => publish({ type: 'evict', cache: options.name ?? options.namespace, app: fastify.server })
   const memory = options.memory && new Memory(namespace, options.memory, onEvict)
   let tagged = false
   const attach = (): boolean => {
@@ -78,6 +94,20 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
   const draft: DraftOptions = { ...payload, namespace, reader }
   const loads = new Loads({ ...draft, store, lease, deadline, heartbeat, requireTags })
   return { namespace, store, memory, reader, loads, draft, lease, requireTags }
+}
+
+function stateOf(name: string, { namespace, memory }: EngineParts): State {
+  const { gate, feed, clock, outbox } = namespace
+  const values: Record<string, number> = {}
+  if (memory) Object.assign(values, { entries: memory.copies.entries, bytes: memory.copies.bytes })
+  if (gate) {
+    const trust = feed.trustedUntil - clock.now()
+    const trusted = trust >= 0
+    // Untrusted, nothing is known of how late it is.
+    const lag = trusted ? { lagSeconds: Math.max(0, namespace.heartbeat - trust) / 1_000 } : {}
+    Object.assign(values, { trusted: Number(trusted), ...lag, outbox: outbox?.pending ?? 0 })
+  }
+  return { plugin: 'cache', name, values }
 }
 
 /** What this cache does when an entry changes, here or elsewhere. */

@@ -16,7 +16,7 @@ export async function put(engine: Engine, key: string, value: unknown, call: Cal
   const epoch = await readEpoch(engine, call)
   const result = new LoadResult(new AbortController().signal, undefined, requireTags)
   const made = await draft(key, { value, result, epoch: epoch ?? 0, loadMs: 0 }, call, options, true)
-  publish({ type: 'invalidate', cache: call.cache, what: 'set' })
+  publish({ type: 'invalidate', cache: call.cache, app: call.app, what: 'set' })
   await finish(engine, key, call, made, async (bytes) => {
     if (epoch === undefined) return false
     await store.put(key, bytes, made.life)
@@ -57,7 +57,7 @@ export async function writeThrough(engine: Engine, key: string, write: Write<unk
     throw error
   }
   stop()
-  publish({ type: 'invalidate', cache: call.cache, what: 'write-through' })
+  publish({ type: 'invalidate', cache: call.cache, app: call.app, what: 'write-through' })
   await finish(engine, key, call, made, async (bytes) => {
     if (!begun || epoch === undefined) return false
     return (await store.commit(key, ticket, bytes, made.life)) || undefined
@@ -108,6 +108,7 @@ async function finish(
     // It may have been written all the same; empty is right in any case.
     stored = false
   }
+  if (stored && made.bytes) publish({ type: 'store', cache: call.cache, app: call.app, bytes: made.bytes.length })
   if (stored === false) await store.remove(key)
   engine.touch(key)
   if (stored && unchanged) reader.keep(key, made.copy, call, Number.POSITIVE_INFINITY, connection)

@@ -35,7 +35,7 @@ t.test('the defaults are what the README says', async (t) => {
     maxValueBytes: 8 * 1024 * 1024,
   })
   t.equal(json.id, 'json')
-  const { implicit: _, cache: __, ...entry } = call
+  const { implicit: _, cache: __, app: ___, ...entry } = call
   t.strictSame(entry, {
     ttl: 300_000,
     staleWhileRevalidate: 0,
@@ -63,7 +63,7 @@ t.test('the README names every option and every error code, and no other', async
   }
   const { call, heartbeat: _, ...options } = resolveOptions({})
   t.strictSame(named('Options of the registration'), [...Object.keys(options), 'feed.heartbeat'].sort())
-  const calls = ['tags', 'signal', 'force', 'schema', 'implicit', 'cache', 'softTimeout', 'hardTimeout']
+  const calls = ['tags', 'signal', 'force', 'schema', 'implicit', 'cache', 'app', 'softTimeout', 'hardTimeout']
   const entry = Object.keys(call).filter((name) => !calls.includes(name))
   t.strictSame(named('Options of an entry'), [...entry, 'timeout'].sort())
   const codes = Object.values(errors).map((Type) => new (Type as new () => { code: string })().code)
@@ -547,7 +547,7 @@ t.test('the package is a plugin for import and require alike', async (t) => {
 })
 
 t.test('a call tells on the channel larder:cache how it was answered', async (t) => {
-  const { cache, namespace } = await open(t, { redis: false })
+  const { app, cache, namespace } = await open(t, { redis: false })
   const events: CacheEvent[] = []
   const listen = (event: unknown): void => void events.push(event as CacheEvent)
   cacheChannel.subscribe(listen)
@@ -555,7 +555,9 @@ t.test('a call tells on the channel larder:cache how it was answered', async (t)
   const during = async (act: () => Promise<unknown>): Promise<unknown[]> => {
     events.length = 0
     await act().catch(() => {})
-    return events.map((event) => {
+    const told = events.filter(({ type }) => type !== 'store')
+    return told.map((event) => {
+      t.equal(event.app, app.server)
       t.equal(event.cache, act.toString().includes('child') ? 'child' : namespace)
       if (event.type === 'read') return `${event.state} ${event.layer}`
       if (event.type === 'invalidate') return event.what
@@ -580,6 +582,14 @@ t.test('a call tells on the channel larder:cache how it was answered', async (t)
     'miss store',
   ])
   t.strictSame(await during(() => child.getOrSet('key', () => 1)), ['load', 'miss store'])
+  t.strictSame(await during(() => cache.getMany(['no', 'none'])), ['miss store', 'miss store'])
+  t.strictSame(await during(() => cache.getMany(['no'], () => Promise.reject(new Error()))), [
+    'load failed',
+    'error store',
+  ])
+  t.strictSame(await during(() => cache.get('none', { signal: AbortSignal.abort() })), ['error store'])
+  await during(() => cache.set('bytes', 'four'))
+  t.match(events.at(-1), { type: 'store', bytes: Number })
   t.strictSame(await during(() => cache.expire('key')), ['expire'])
   t.strictSame(await during(() => cache.getOrSet('key', () => new Promise(() => {}))), ['stale store'])
   t.strictSame(await during(() => cache.delete('key')), ['delete'])

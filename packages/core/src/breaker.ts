@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
-import { redisChannel } from './channels.js'
+import { type RedisEvent, redisChannel } from './channels.js'
 
 /** A client of ioredis, supplied by the user: never closed, never configured by a plugin. */
 export type RedisClient = Redis | Cluster
@@ -50,6 +50,11 @@ export class Breaker {
     breaker.#users++
     breaker.#deadline = Math.min(breaker.#deadline, deadline)
     return breaker
+  }
+
+  /** Whether the commands of this client are let through; `undefined` when no plugin uses it. */
+  static isUp(client: RedisClient): boolean | undefined {
+    return breakers.get(client)?.up
   }
 
   private constructor(client: RedisClient, log: Log) {
@@ -191,7 +196,7 @@ export class Breaker {
     if (state === 'up' && this.#state === 'down') this.#log.info({}, 'larder: Redis is back')
     this.#state = state
     this.#first?.resolve()
-    redisChannel.publish({ type: state, reason: this.#reason })
+    redisChannel.publish({ client: this.#client, type: state, reason: this.#reason } satisfies RedisEvent)
     for (const listener of this.#listeners) listener(state === 'up')
   }
 }

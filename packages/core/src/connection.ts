@@ -9,6 +9,8 @@ import { invalidOption } from './options.js'
  */
 export type RedisOption = RedisClient | string | false
 
+const clients = new WeakMap<object, Set<RedisClient>>()
+
 function isClient(value: unknown): value is RedisClient {
   return (
     typeof value === 'object' &&
@@ -25,6 +27,19 @@ function isClient(value: unknown): value is RedisClient {
  * @throws `LARDER_INVALID_OPTION` for anything else, or a namespace that `@fastify/redis` does not have
  */
 export function resolveClient(fastify: FastifyInstance, option: unknown, plugin: string): RedisClient | undefined {
+  const client = find(fastify, option, plugin)
+  if (client === undefined) return undefined
+  const known = clients.get(fastify.server) ?? new Set()
+  clients.set(fastify.server, known.add(client))
+  return client
+}
+
+/** The clients that plugins of an application (its `fastify.server`) were given. */
+export function clientsOf(app: object): ReadonlySet<RedisClient> {
+  return clients.get(app) ?? new Set()
+}
+
+function find(fastify: FastifyInstance, option: unknown, plugin: string): RedisClient | undefined {
   const decorated = fastify.hasDecorator('redis') ? (fastify as unknown as { redis: unknown }).redis : undefined
   if (option === false) return undefined
   if (isClient(option)) return option

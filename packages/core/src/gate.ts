@@ -1,6 +1,7 @@
 import type { ChainableCommander, Cluster, Redis } from 'ioredis'
 import { Breaker, type Log, type RedisClient } from './breaker.js'
 import { RedisTimeoutError, RedisUnavailableError } from './errors.js'
+import { startTrip, tellTrip } from './round-trip.js'
 import type { Script } from './script.js'
 
 /** What Redis answers, with Buffers for strings. */
@@ -31,6 +32,8 @@ interface Operation {
   readonly late: ((reply: Reply) => void) | undefined
   tick: number
   settled: boolean
+  /** When it was sent, if anybody wants to know. */
+  readonly since: number
 }
 
 /** The deadline is counted in this many ticks of one timer, so that a stall of our own process is not held against Redis. */
@@ -97,7 +100,7 @@ export class Gate implements Caller {
   apart(name: string, args: Argument[]): Promise<Reply> {
     if (!this.breaker.up) return this.#held(name, args)
     return new Promise((resolve, reject) => {
-      this.#dispatch({ name, args, resolve, reject, late: undefined, tick: 0, settled: false })
+      this.#dispatch({ name, args, resolve, reject, late: undefined, tick: 0, settled: false, since: startTrip() })
     })
   }
 
@@ -120,7 +123,7 @@ export class Gate implements Caller {
 
   #start(name: string, args: Argument[], late: ((reply: Reply) => void) | undefined): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      this.#send({ name, args, resolve, reject, late, tick: 0, settled: false })
+      this.#send({ name, args, resolve, reject, late, tick: 0, settled: false, since: startTrip() })
     })
   }
 
@@ -208,6 +211,7 @@ export class Gate implements Caller {
     else {
       operation.settled = true
       operation.resolve(reply as never)
+      tellTrip(this.client, operation.since)
     }
     while (this.#waiting[this.#head]?.settled) this.#head++
     if (this.#head > 1024) {
@@ -219,6 +223,7 @@ export class Gate implements Caller {
   #fail(operation: Operation, error: Error): void {
     operation.settled = true
     operation.reject(error)
+    tellTrip(this.client, operation.since, error)
   }
 
   /** A reply that says no passes as it is; anything else means that the server was not reached. */

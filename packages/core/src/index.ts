@@ -1,8 +1,15 @@
 export { Breaker, type Log, type RedisClient } from './breaker.js'
-export { feedChannel, larderChannel, redisChannel } from './channels.js'
+export {
+  type CommandOutcome,
+  type FeedEvent,
+  feedChannel,
+  larderChannel,
+  type RedisEvent,
+  redisChannel,
+} from './channels.js'
 export { Clock, type TimeSource } from './clock.js'
 export { type Codec, json } from './codec.js'
-export { type RedisOption, resolveClient } from './connection.js'
+export { clientsOf, type RedisOption, resolveClient } from './connection.js'
 export { decorate } from './decorate.js'
 export { type Duration, parseDuration } from './duration.js'
 export type { Epoch, EpochStore, TagEpochs, TagRecord } from './epoch/epoch-store.js'
@@ -39,4 +46,5 @@ export { invalidOption, OptionReader } from './options.js'
 export { isSchema, type SchemaResult, type StandardSchema } from './schema.js'
 export { loadScript, type Script } from './script.js'
 export { parseSize, type Size } from './size.js'
+export { answerState, askState, type State, type StateRequest, stateChannel } from './state.js'
 export { attachTags, type TagRegistry } from './tag-registry.js'

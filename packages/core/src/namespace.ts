@@ -56,6 +56,8 @@ const namespaces = new WeakMap<object, Map<string, Namespace>>()
  */
 export class Namespace {
   readonly name: string
+  /** Milliseconds that copies are trusted without an answer on the feed. */
+  readonly heartbeat: number
   readonly epochs: Epochs
   readonly feed: Feed
   readonly clock: Clock
@@ -92,6 +94,7 @@ export class Namespace {
 
   private constructor(client: RedisClient | undefined, owner: object, name: string, options: NamespaceOptions) {
     this.name = name
+    this.heartbeat = options.heartbeat
     this.#owner = owner
     this.#entryPrefix = `${name}:v:{`
     this.#tagPrefix = `{${name}}:t:`

@@ -1,4 +1,4 @@
-import { Breaker, Gate, isCluster, loadScript, masters, type Reply, redisChannel } from '@larder/core'
+import { Breaker, Gate, isCluster, loadScript, masters, type RedisEvent, type Reply, redisChannel } from '@larder/core'
 import { pollUntil, type RedisServer, sharedCluster, startCluster, startProxy, startRedis } from '@larder/test-redis'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -277,7 +277,10 @@ t.test('a lost connection opens the breaker; all recoveries run before it closes
   const { gate } = await gateOf(t, redis)
   const { breaker } = gate
   const events: string[] = []
-  const told = (message: unknown) => events.push((message as { type: string }).type)
+  const told = (message: unknown) => {
+    const { type } = message as RedisEvent
+    if (type !== 'command') events.push(type)
+  }
   redisChannel.subscribe(told)
   t.teardown(() => redisChannel.unsubscribe(told))
   const end = breaker.onChange((up) => events.push(up ? 'told up' : 'told down'))

@@ -10,8 +10,8 @@ export type Carrier = 'topic' | 'stream'
  */
 export type GapReason = 'connection' | 'slow' | 'trimmed'
 
-/** What is published on the diagnostics channel `larder:events`. `events`: the registration; `name`: of the topic or stream. Times in ms. */
-export type EventsEvent = { events: string; carrier: Carrier; name: string } & (
+/** What is published on the diagnostics channel `larder:events`. `app`: the application (its `fastify.server`); `events`: the registration; `name`: of the topic or stream. Times in ms. */
+export type EventsEvent = { app: object; events: string; carrier: Carrier; name: string } & (
   | { type: 'sent' }
   | { type: 'failed' }
   | { type: 'gap'; reason: GapReason }

@@ -1,4 +1,4 @@
-import { decorate, resolveClient } from '@larder/core'
+import { answerState, decorate, resolveClient } from '@larder/core'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Events } from './events.js'
@@ -25,10 +25,13 @@ const plugin: FastifyPluginAsync<EventsOptions> = async (fastify, raw) => {
   const store = client
     ? new RedisStore(client, { namespace, deadline, heartbeat, log: fastify.log })
     : new MemoryStore(fastify.server, namespace)
-  const workshop = new Workshop({ store, tails: new Tails(store), options, log: fastify.log })
+  const workshop = new Workshop({ app: fastify.server, store, tails: new Tails(store), options, log: fastify.log })
   // Browsers that listen would hold the server up: it waits for their requests to end before it calls onClose.
   fastify.addHook('preClose', async () => workshop.close())
+  const name = options.name ?? namespace
+  const endState = answerState(fastify.server, () => ({ plugin: 'events', name, values: {} }))
   fastify.addHook('onClose', async () => {
+    endState()
     workshop.close()
     store.close()
   })

@@ -27,7 +27,7 @@ export type OnInvalid = (invalid: Invalid) => void
 export type OnGap = (gap: { readonly carrier: Carrier; readonly name: string; readonly reason: GapReason }) => void
 
 /** Event of the diagnostics channel, without the registration. */
-type Told = EventsEvent extends infer E ? (E extends EventsEvent ? Omit<E, 'events'> : never) : never
+type Told = EventsEvent extends infer E ? (E extends EventsEvent ? Omit<E, 'app' | 'events'> : never) : never
 
 /** What all topics and streams of a registration work with. */
 export class Workshop {
@@ -35,15 +35,23 @@ export class Workshop {
   readonly tails: Tails
   readonly options: ResolvedOptions
   readonly log: FastifyBaseLogger
+  readonly #app: object
   readonly #name: string
   readonly #open = new Set<{ close(): void }>()
   #closed = false
 
-  constructor(parts: { store: EventStore; tails: Tails; options: ResolvedOptions; log: FastifyBaseLogger }) {
+  constructor(parts: {
+    app: object
+    store: EventStore
+    tails: Tails
+    options: ResolvedOptions
+    log: FastifyBaseLogger
+  }) {
     this.store = parts.store
     this.tails = parts.tails
     this.options = parts.options
     this.log = parts.log
+    this.#app = parts.app
     this.#name = parts.options.name ?? parts.options.namespace
   }
 
@@ -54,7 +62,7 @@ export class Workshop {
 
   /** Tells the diagnostics channel. */
   tell(event: Told): void {
-    if (eventsChannel.hasSubscribers) eventsChannel.publish({ events: this.#name, ...event })
+    if (eventsChannel.hasSubscribers) eventsChannel.publish({ app: this.#app, events: this.#name, ...event })
   }
 
   /** Sends something, and says in Larder's words why it could not be. */

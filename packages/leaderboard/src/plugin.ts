@@ -1,4 +1,4 @@
-import { decorate, resolveClient } from '@larder/core'
+import { answerState, decorate, resolveClient } from '@larder/core'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Leaderboards } from './leaderboards.js'
@@ -21,8 +21,13 @@ const plugin: FastifyPluginAsync<LeaderboardOptions> = async (fastify, raw) => {
   const client = resolveClient(fastify, option, '@larder/leaderboard')
   const redis = client && new RedisStore(client, { namespace, deadline, log: fastify.log, clock })
   const store = redis ?? new MemoryStore(fastify.server, namespace, clock)
-  fastify.addHook('onClose', async () => store.close())
-  const workshop = { store, app: fastify.server, leaderboards: name ?? namespace, timeZone }
+  const leaderboards = name ?? namespace
+  const endState = answerState(fastify.server, () => ({ plugin: 'leaderboard', name: leaderboards, values: {} }))
+  fastify.addHook('onClose', async () => {
+    endState()
+    store.close()
+  })
+  const workshop = { store, app: fastify.server, leaderboards, timeZone }
   decorate(fastify, 'leaderboards', new Leaderboards(workshop), name)
   await redis?.settled()
 }

@@ -119,6 +119,7 @@ export class Acquirer {
 
   #publish(event: Acquired | Failed): void {
     locksChannel.publish({
+      app: this.#workshop.app,
       locks: this.#workshop.locks,
       kind: this.#kind,
       lock: this.#resource.name,
@@ -127,7 +128,7 @@ export class Acquirer {
   }
 }
 
-type Bare<T> = Omit<T, 'locks' | 'kind' | 'lock'>
+type Bare<T> = Omit<T, 'app' | 'locks' | 'kind' | 'lock'>
 type Acquired = Bare<LockEvent & { type: 'acquired' }>
 type Failed = Bare<LockEvent & { type: 'failed' }>
 type Failure = Failed['reason']

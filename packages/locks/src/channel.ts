@@ -10,8 +10,8 @@ export type LossReason = 'deadline' | 'expired' | 'stolen' | 'closed'
 /** What a release found: it ended the lease; the lease had ended before; it had ended and others have the lock. */
 export type ReleaseAnswer = 'released' | 'expired' | 'stolen'
 
-/** What is published on the diagnostics channel `larder:locks`. `locks`: the registration; `lock`: what was locked. Times in ms. */
-export type LockEvent = { locks: string; kind: LockKind; lock: string } & (
+/** What is published on the diagnostics channel `larder:locks`. `app`: the application (its `fastify.server`); `locks`: the registration; `lock`: what was locked. Times in ms. */
+export type LockEvent = { app: object; locks: string; kind: LockKind; lock: string } & (
   | { type: 'acquired'; waited: number; queued: boolean }
   | { type: 'failed'; waited: number; reason: 'busy' | 'timeout' | 'aborted' | 'unavailable' | 'replicas' }
   | { type: 'released'; held: number; answer: ReleaseAnswer }

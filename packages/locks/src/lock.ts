@@ -43,6 +43,8 @@ export interface Lock extends AsyncDisposable {
 export interface LeaseContext {
   readonly store: LockStore
   readonly renewal: Renewal
+  /** The application, in events. */
+  readonly app: object
   /** Name of the registration, in events. */
   readonly locks: string
   readonly log: Log
@@ -219,7 +221,8 @@ export class Lease implements Lock, Kept {
   #publish(event: { type: 'lost'; reason: LossReason } | { type: 'released'; answer: ReleaseAnswer }): void {
     if (!locksChannel.hasSubscribers) return
     const held = this.#context.store.now() - this.#granted
-    const about = { locks: this.#context.locks, kind: this.#kind, lock: this.name }
+    const { app, locks } = this.#context
+    const about = { app, locks, kind: this.#kind, lock: this.name }
     locksChannel.publish({ ...about, ...event, held } satisfies LockEvent)
   }
 }

@@ -1,4 +1,4 @@
-import { decorate, resolveClient } from '@larder/core'
+import { answerState, decorate, resolveClient } from '@larder/core'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Locks } from './locks.js'
@@ -27,8 +27,15 @@ const plugin: FastifyPluginAsync<LocksOptions> = async (fastify, raw) => {
   const queue = new Queue(store)
   const forget = queue.forget.bind(queue)
   const renewal = new Renewal(store, forget)
-  const workshop = { store, queue, renewal, forget, locks: options.name ?? namespace, log: fastify.log }
+  const name = options.name ?? namespace
+  const workshop = { store, queue, renewal, forget, app: fastify.server, locks: name, log: fastify.log }
+  const endState = answerState(fastify.server, () => ({
+    plugin: 'locks',
+    name,
+    values: { held: renewal.size, waiting: queue.size },
+  }))
   fastify.addHook('onClose', async () => {
+    endState()
     queue.close(new Error('the application is closed'))
     await renewal.drain(deadline)
     store.close()

@@ -78,6 +78,11 @@ export class Queue {
     })
   }
 
+  /** How many wait in this process. */
+  get size(): number {
+    return this.#waiters.size
+  }
+
   /**
    * A lease; `undefined` when the wait was over before.
    *

@@ -124,7 +124,7 @@ t.test('a lease ends while the machine sleeps, and is lost when it wakes', async
   const renewal = new Renewal(store, forget)
   const log = { warn: () => {}, info: () => {} }
   const { terms } = resolveOptions({})
-  const locks = new Locks({ store, queue, renewal, forget, log, locks: 'asleep' }, terms)
+  const locks = new Locks({ store, queue, renewal, forget, log, app: {}, locks: 'asleep' }, terms)
   const lock = await locks.acquire('key', { ttl: '1h' })
   const told = lost(lock)
   // Set back, the wall clock changes nothing.

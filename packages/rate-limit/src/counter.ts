@@ -13,6 +13,8 @@ import type { Penalty } from './store.js'
 
 /** What all counters of a registration, or of one class of {@link createStore}, share. */
 export interface Workshop {
+  /** The application, in events. */
+  readonly app: object | undefined
   readonly limiter: Limiter
   readonly limit: Limit
   /** Where requests are announced; `undefined`: by nobody. */
@@ -187,7 +189,7 @@ export class Counter implements FastifyRateLimitStore {
     const { refusals, quotas } = verdict
     const type = refusals === 0 ? 'allowed' : this.#ban >= 0 && refusals > this.#ban ? 'banned' : 'limited'
     const remaining = refusals > 0 ? 0 : Math.min(...quotas.map(({ used }, i) => (policies[i] as Policy).max - used))
-    rateLimitChannel.publish({ type, limiter: this.#scope.label, source, cost, remaining })
+    rateLimitChannel.publish({ type, app: this.#workshop.app, limiter: this.#scope.label, source, cost, remaining })
   }
 }
 

@@ -32,9 +32,17 @@ const SILENT: Log = { warn: () => {}, info: () => {} }
  */
 export function createStore(redis: Client | false, options: StoreOptions = {}): StoreClass {
   const resolved = resolveStore(options)
-  const { limiter, redisStore } = openLimiter(redis || undefined, resolved, resolved.log ?? SILENT)
+  const { limiter, redisStore } = openLimiter(redis || undefined, resolved, resolved.log ?? SILENT, undefined)
   return classOf(
-    { limiter, limit: resolved.limit, requests: undefined, prefix: '', nested: false, limiters: new Map() },
+    {
+      app: undefined,
+      limiter,
+      limit: resolved.limit,
+      requests: undefined,
+      prefix: '',
+      nested: false,
+      limiters: new Map(),
+    },
     () => redisStore?.close(),
   )
 }
@@ -44,11 +52,12 @@ export function openLimiter(
   client: Client | undefined,
   { prefix, deadline, cache, clock }: ResolvedStore,
   log: Log,
+  app: object | undefined,
 ): { limiter: Limiter; redisStore: RedisStore | undefined } {
   const redisStore = client && new RedisStore(client, { prefix, deadline, log })
   const time = new Clock()
   const memory = new MemoryStore({ maxKeys: cache, now: clock ?? (() => time.now()) })
-  return { limiter: new Limiter(redisStore, memory, log), redisStore }
+  return { limiter: new Limiter(redisStore, memory, log, app), redisStore }
 }
 
 /** The class that `@fastify/rate-limit` makes its one store of. */

@@ -22,12 +22,14 @@ export class Limiter {
   readonly #redis: RedisStore | undefined
   readonly #memory: MemoryStore
   readonly #log: Log
+  readonly #app: object | undefined
   #failing = false
 
-  constructor(redis: RedisStore | undefined, memory: MemoryStore, log: Log) {
+  constructor(redis: RedisStore | undefined, memory: MemoryStore, log: Log, app: object | undefined) {
     this.#redis = redis
     this.#memory = memory
     this.#log = log
+    this.#app = app
   }
 
   /** Rejects only with `onRedisError: 'closed'`: `LARDER_RATE_LIMIT_UNAVAILABLE`. */
@@ -58,7 +60,8 @@ export class Limiter {
         : error.code === 'LARDER_REDIS_UNAVAILABLE'
           ? 'unavailable'
           : 'failed'
-    if (rateLimitChannel.hasSubscribers) rateLimitChannel.publish({ type: 'error', limiter, answer, reason })
+    if (rateLimitChannel.hasSubscribers)
+      rateLimitChannel.publish({ type: 'error', app: this.#app, limiter, answer, reason })
     // The breaker has told of everything but what the server itself refuses, such as a write over its memory limit.
     if (reason === 'failed' && !this.#failing) {
       this.#failing = true

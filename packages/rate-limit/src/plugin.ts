@@ -19,10 +19,18 @@ type Prepare = (raw: unknown, path: string, of: Omit<Prepared, 'limit'>) => Raw
 const plugin: FastifyPluginAsync<RateLimitOptions> = async (fastify, raw) => {
   const options = resolveOptions(raw)
   const client = resolveClient(fastify, options.redis, '@larder/rate-limit')
-  const { limiter, redisStore } = openLimiter(client, options, fastify.log)
+  const { limiter, redisStore } = openLimiter(client, options, fastify.log, fastify.server)
   const requests = new Requests()
   const nested = fastify.hasRequestDecorator(REPLY)
-  const workshop = { limiter, limit: options.limit, requests, prefix: fastify.prefix, nested, limiters: new Map() }
+  const workshop = {
+    app: fastify.server,
+    limiter,
+    limit: options.limit,
+    requests,
+    prefix: fastify.prefix,
+    nested,
+    limiters: new Map(),
+  }
   const close = () => redisStore?.close()
   fastify.addHook('onClose', async () => close())
 

@@ -4,8 +4,8 @@ import { larderChannel } from '@larder/core'
 /** Why a session is over before its time. `evicted`: its user has newer ones, more than `maxPerUser`. */
 export type EndReason = 'logout' | 'revoked' | 'evicted' | 'replaced'
 
-/** What is published on the diagnostics channel `larder:sessions`. `sessions`: the registration. */
-export type SessionEvent = { sessions: string } & (
+/** What is published on the diagnostics channel `larder:sessions`. `app`: the application (its `fastify.server`); `sessions`: the registration. */
+export type SessionEvent = { app: object; sessions: string } & (
   | { type: 'loaded'; result: 'live' | 'absent' | 'moved' | 'damaged' | 'unavailable' }
   | { type: 'created'; bound: boolean }
   | { type: 'saved'; fields: number }

@@ -17,6 +17,8 @@ import {
 
 /** What a {@link Keeper} works with. */
 export interface KeeperOptions {
+  /** The application, in events. */
+  readonly app: object
   /** The registration, in events. */
   readonly name: string
   readonly store: SessionStore
@@ -70,7 +72,11 @@ export interface Kept {
 /** Rotations of one session that a late save follows, at most. */
 const HOPS = 4
 
-type Fact = SessionEvent extends infer E ? (E extends { sessions: string } ? Omit<E, 'sessions'> : never) : never
+type Fact = SessionEvent extends infer E
+  ? E extends { sessions: string }
+    ? Omit<E, 'app' | 'sessions'>
+    : never
+  : never
 
 /**
  * The life of sessions: made, read, changed, rotated, ended. A session and its user's index lie in different slots, so every act is
@@ -226,7 +232,10 @@ export class Keeper {
   }
 
   tell(fact: Fact): void {
-    if (sessionsChannel.hasSubscribers) sessionsChannel.publish({ sessions: this.options.name, ...fact })
+    if (sessionsChannel.hasSubscribers) {
+      const { app, name } = this.options
+      sessionsChannel.publish({ app, sessions: name, ...fact } satisfies SessionEvent)
+    }
   }
 
   async #living(owner: Owner, keys: readonly SessionKey[]): Promise<Kept[]> {

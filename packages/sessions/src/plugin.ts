@@ -1,6 +1,6 @@
 import cookie from '@fastify/cookie'
 import type { FastifySessionObject } from '@fastify/session'
-import { type Duration, decorate, OptionReader, resolveClient } from '@larder/core'
+import { answerState, type Duration, decorate, OptionReader, resolveClient } from '@larder/core'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Bridge, type Desk } from './bridge.js'
@@ -60,8 +60,12 @@ const plugin: FastifyPluginAsync<SessionsOptions> = async (fastify, raw) => {
   const { sealer, maxPerUser, grace, migrate } = options
   const { touchEvery } = lifetimes
   const name = options.name ?? namespace
-  const keeper = new Keeper({ name, store, sealer, maxPerUser, grace, touchEvery, migrate })
-  fastify.addHook('onClose', async () => store.close())
+  const keeper = new Keeper({ app: fastify.server, name, store, sealer, maxPerUser, grace, touchEvery, migrate })
+  const endState = answerState(fastify.server, () => ({ plugin: 'sessions', name, values: {} }))
+  fastify.addHook('onClose', async () => {
+    endState()
+    store.close()
+  })
   if (!fastify.hasRequestDecorator('cookies')) await fastify.register(cookie)
   fastify.decorateRequest(VISIT, null)
   const bridge = new Bridge(options, deskOf(keeper))

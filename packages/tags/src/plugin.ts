@@ -31,7 +31,7 @@ const plugin: FastifyPluginAsync<TagsOptions> = async (fastify, raw) => {
     own ??= acquire()
     return own
   }
-  decorate(fastify, 'tags', new Tags(namespace, fixed), options.name)
+  decorate(fastify, 'tags', new Tags(namespace, fixed, fastify.server), options.name)
   fastify.addHook('onClose', async () => own?.release())
   await own?.settled(options.deadline)
 }

@@ -3,6 +3,8 @@ import { encodeTag, larderChannel, type Namespace, OptionReader, type TagRegistr
 /** What is published on the diagnostics channel `larder:tags`. */
 export interface TagsEvent {
   readonly type: 'invalidate'
+  /** The application: its `fastify.server`. */
+  readonly app: object
   readonly tags: number
   readonly soft: boolean
 }
@@ -29,6 +31,7 @@ const MAX_COUNTED = 10_000
  * `fastify.tags`: invalidates all entries that bear a tag, in every process, by one command whatever their number.
  */
 export class Tags implements TagRegistry {
+  readonly #app: object
   readonly #own: () => Namespace
   readonly #fixed: boolean
   readonly #attached = new Set<Namespace>()
@@ -36,9 +39,11 @@ export class Tags implements TagRegistry {
 
   /**
    * @internal Made by the plugin.
-   * @param own the namespace of the registration; @param fixed whether it was named, so that no other is invalidated
+   * @param own the namespace of the registration; @param fixed whether it was named, so that no other is invalidated;
+   * @param app the application, in events
    */
-  constructor(own: () => Namespace, fixed: boolean) {
+  constructor(own: () => Namespace, fixed: boolean, app: object) {
+    this.#app = app
     this.#own = own
     this.#fixed = fixed
   }
@@ -68,7 +73,8 @@ export class Tags implements TagRegistry {
     const tags = names.map(encodeTag)
     if (tags.length === 0) return
     for (const name of names) this.#count(name)
-    if (channel.hasSubscribers) channel.publish({ type: 'invalidate', tags: tags.length, soft } satisfies TagsEvent)
+    if (channel.hasSubscribers)
+      channel.publish({ type: 'invalidate', app: this.#app, tags: tags.length, soft } satisfies TagsEvent)
     await Promise.all(this.#namespaces().map((namespace) => namespace.invalidate(tags, soft ? 'soft' : 'hard')))
   }
 

@@ -582,7 +582,7 @@ t.test('in memory the warning names the plugin', async (t) => {
 })
 
 t.test('it publishes each invalidation', async (t) => {
-  const { tags } = await app(t, ['tags'])
+  const { tags, server } = await app(t, ['tags'])
   const events: unknown[] = []
   const told = (event: unknown) => events.push(event)
   channel('larder:tags').subscribe(told)
@@ -590,7 +590,7 @@ t.test('it publishes each invalidation', async (t) => {
   await tags.invalidate('one', 'two', 'one')
   await tags.invalidate('one', { soft: true })
   t.strictSame(events, [
-    { type: 'invalidate', tags: 2, soft: false },
-    { type: 'invalidate', tags: 1, soft: true },
+    { type: 'invalidate', app: server, tags: 2, soft: false },
+    { type: 'invalidate', app: server, tags: 1, soft: true },
   ])
 })

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Log, RedisClient } from '../breaker.js'
-import { feedChannel } from '../channels.js'
+import { type FeedEvent, feedChannel } from '../channels.js'
 import type { Clock } from '../clock.js'
 import { isCluster, keyPrefixOf, masters } from '../gate.js'
 import type { Feed, FeedListener } from './feed.js'
@@ -142,13 +142,17 @@ export class RedisFeed implements Feed {
   }
 
   #heard(keys: readonly string[] | null): void {
-    if (feedChannel.hasSubscribers) feedChannel.publish({ type: 'heard', keys: keys?.length ?? null })
+    if (feedChannel.hasSubscribers) this.#tell({ type: 'heard', keys: keys?.length ?? null })
     const { length } = keyPrefixOf(this.#client)
     const names = length === 0 ? keys : keys?.map((key) => key.slice(length))
     for (const [listener, prefixes] of this.#listeners) {
       if (!names) listener.forget()
       else for (const key of names) if (prefixes.some((prefix) => key.startsWith(prefix))) listener.heard(key)
     }
+  }
+
+  #tell(event: Bare<FeedEvent>): void {
+    feedChannel.publish({ client: this.#client, ...event })
   }
 
   #extend(): void {
@@ -161,7 +165,7 @@ export class RedisFeed implements Feed {
   #distrust(): void {
     this.connection++
     this.trustedUntil = Number.NEGATIVE_INFINITY
-    if (this.#trusted) feedChannel.publish({ type: 'distrusted' })
+    if (this.#trusted) this.#tell({ type: 'distrusted' })
     this.#trusted = false
     for (const listener of this.#listeners.keys()) listener.lost()
   }
@@ -189,7 +193,10 @@ export class RedisFeed implements Feed {
     for (const listener of this.#listeners.keys()) listener.forget()
     this.#trusted = true
     this.#extend()
-    feedChannel.publish({ type: 'trusted' })
+    this.#tell({ type: 'trusted' })
     for (const done of this.#waiting) done()
   }
 }
+
+/** Without the client, which is always the same. */
+type Bare<E> = E extends FeedEvent ? Omit<E, 'client'> : never
