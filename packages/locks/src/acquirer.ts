@@ -29,16 +29,17 @@ export class Acquirer {
   }
 
   /** Waits for a lease; rejects `LARDER_LOCKS_TIMEOUT` when the wait is over. */
-  async acquire(options?: AcquireOptions): Promise<Lock> {
-    const terms = resolveCall(options, this.#defaults)
-    const lock = await this.obtain(terms)
-    if (!lock) throw new TimeoutError(this.#resource.name, terms.wait)
-    return lock
+  acquire(options?: AcquireOptions): Promise<Lock> {
+    try {
+      return this.obtain(resolveCall(options, this.#defaults), true)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** A lease, or `undefined` when it is not free now. */
-  tryAcquire(options?: Omit<AcquireOptions, 'wait'>): Promise<Lock | undefined> {
-    return this.obtain({ ...resolveCall(options, this.#defaults), wait: 0 })
+  async tryAcquire(options?: Omit<AcquireOptions, 'wait'>): Promise<Lock | undefined> {
+    return this.obtain({ ...resolveCall(options, this.#defaults), wait: 0 }, false)
   }
 
   /** Runs the routine with a lease, and releases it whatever happens. The routine's own result or error is what one gets. */
@@ -58,35 +59,23 @@ export class Acquirer {
     }
   }
 
-  /** A lease, or `undefined` when the wait was over before. */
-  async obtain(terms: Terms): Promise<Lease | undefined> {
+  /** A lease; when the wait is over, `undefined`, or if it is required `LARDER_LOCKS_TIMEOUT`. */
+  obtain(terms: Terms, required: true): Promise<Lease>
+  obtain(terms: Terms, required: boolean): Promise<Lease | undefined>
+  async obtain(terms: Terms, required: boolean): Promise<Lease | undefined> {
     const workshop = this.#workshop
     const heard = locksChannel.hasSubscribers
     const begun = heard ? workshop.store.now() : 0
     try {
-      const had = await workshop.queue.acquire({
-        resource: this.#resource,
-        mode: this.#mode,
-        ttl: terms.ttl,
-        wait: terms.wait,
-        signal: terms.signal,
-      })
-      if (!had) {
-        if (heard) this.#failed(begun, terms.wait === 0 ? 'busy' : 'timeout')
+      const grant = await workshop.queue.acquire(this.#resource, this.#mode, terms)
+      if (!grant) {
+        if (required) throw new TimeoutError(this.#resource.name, terms.wait)
+        if (heard) this.#failed(begun, 'busy')
         return undefined
       }
-      const { member } = had.claim
-      const { ttl, renew, requireReplicas } = terms
-      const lease = new Lease(workshop, {
-        resource: this.#resource,
-        member,
-        kind: this.#kind,
-        ttl,
-        renew,
-        grant: had.grant,
-      })
-      if (requireReplicas > 0) await this.#replicate(lease, requireReplicas)
-      if (heard) this.#publish({ type: 'acquired', waited: workshop.store.now() - begun, queued: had.queued })
+      const lease = new Lease(workshop, this.#kind, terms.renew, grant)
+      if (terms.requireReplicas > 0) await this.#replicate(lease, terms.requireReplicas)
+      if (heard) this.#publish({ type: 'acquired', waited: workshop.store.now() - begun, queued: grant.had !== 'free' })
       return lease
     } catch (error) {
       const failure = this.#explain(error, terms.signal)
@@ -108,6 +97,7 @@ export class Acquirer {
 
   #explain(error: unknown, signal: AbortSignal | undefined): { error: unknown; reason: Failure } {
     if (signal?.aborted && error === signal.reason) return { error, reason: 'aborted' }
+    if (error instanceof TimeoutError) return { error, reason: 'timeout' }
     if (error instanceof ReplicasError) return { error, reason: 'replicas' }
     const message = error instanceof Error ? error.message : String(error)
     return { error: new UnavailableError(this.#resource.name, message, { cause: error }), reason: 'unavailable' }

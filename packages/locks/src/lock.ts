@@ -52,21 +52,14 @@ export interface LeaseContext {
   forget(claim: Claim): void
 }
 
-/** What was granted. */
-export interface LeaseTerms {
-  readonly resource: Resource
-  readonly member: string
-  readonly kind: LockKind
-  readonly ttl: number
-  readonly renew: boolean
-  readonly grant: Grant
-}
-
 /** A {@link Lock} of this process. */
 export class Lease implements Lock, Kept {
   readonly resource: Resource
   readonly member: string
-  readonly fencingToken: bigint
+  latch: string | undefined
+  renewAt = 0
+  pending = 0
+  readonly #token: string
   readonly #renew: boolean
   readonly #context: LeaseContext
   readonly #kind: LockKind
@@ -83,21 +76,25 @@ export class Lease implements Lock, Kept {
   #released: Promise<ReleaseAnswer> | undefined
   #onReleased: (() => void) | undefined
 
-  constructor(context: LeaseContext, { resource, member, kind, ttl, renew, grant }: LeaseTerms) {
-    this.resource = resource
-    this.member = member
+  constructor(context: LeaseContext, kind: LockKind, renew: boolean, grant: Grant) {
+    this.resource = grant.claim.resource
+    this.member = grant.claim.member
+    this.#token = grant.token
     this.#renew = renew
-    this.fencingToken = grant.token
     this.#context = context
     this.#kind = kind
     this.#thin = grant.thin
-    this.#ttl = ttl
+    this.#ttl = grant.claim.ttl
     this.#granted = grant.since
     this.#since = grant.since
     this.#deadline = grant.until
-    this.#confirmed = !grant.called
+    this.#confirmed = grant.had !== 'called'
     if (this.#confirmed) context.renewal.add(this, grant.since)
     else context.renewal.confirm(this)
+  }
+
+  get fencingToken(): bigint {
+    return BigInt(this.#token)
   }
 
   get name(): string {

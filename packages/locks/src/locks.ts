@@ -1,6 +1,5 @@
 import { type Key, logicalKey } from '@larder/core'
 import { Acquirer, type Workshop } from './acquirer.js'
-import { TimeoutError } from './errors.js'
 import type { Lock } from './lock.js'
 import { LockSet } from './lock-set.js'
 import {
@@ -75,9 +74,7 @@ export class Locks {
     try {
       for (const name of names) {
         const wait = terms.wait === 0 ? 0 : Math.max(Math.ceil(end - store.now()), 1)
-        const lock = await this.#named(name).obtain({ ...terms, wait })
-        if (!lock) throw new TimeoutError(name, terms.wait)
-        set.push(lock)
+        set.push(await this.#named(name).obtain({ ...terms, wait }, true))
       }
       return new LockSet(set)
     } catch (error) {

@@ -11,6 +11,7 @@ import {
   LAST,
   type LockStore,
   type Mode,
+  REFUSED,
   type RenewAnswer,
   type StoreListener,
 } from './store.js'
@@ -34,7 +35,7 @@ interface Space {
   readonly clock: Clock
   readonly states: Map<string, State>
   readonly listeners: Map<string, StoreListener>
-  token: bigint
+  token: number
   grants: number
 }
 
@@ -80,20 +81,20 @@ export class MemoryStore implements LockStore {
   check(): void {}
 
   async acquire(ask: Ask): Promise<Answer> {
-    const { member, resource, ttl, arrival } = ask
+    const { member, resource, arrival } = ask
     const state = this.#state(resource)
-    if (state.holders.has(member)) return this.#grant(state, member, ttl)
+    if (state.holders.has(member)) return this.#grant(state, ask)
     if (arrival === undefined) {
       this.#advance(state)
-      if (state.queue.length === 0 && fits(state, member)) return this.#grant(state, member, ttl)
-      return { state: 'refused' }
+      if (state.queue.length === 0 && fits(state, member)) return this.#grant(state, ask)
+      return REFUSED
     }
     const at = arrival === LAST ? this.#microseconds() : Number(arrival)
     if (!state.queue.some((waiting) => waiting.member === member)) {
       state.queue.push({ member, arrival: at })
       state.queue.sort((a, b) => a.arrival - b.arrival)
     }
-    if (this.#advance(state, member)) return this.#grant(state, member, ttl)
+    if (this.#advance(state, member)) return this.#grant(state, ask)
     const first = Math.min(...state.holders.values())
     const now = this.now()
     return { state: 'queued', after: Math.max(first - now, 1), arrival: String(at), asked: now }
@@ -147,23 +148,23 @@ export class MemoryStore implements LockStore {
     if (state.holders.size === 0 && state.queue.length === 0) this.#space.states.delete(id)
   }
 
-  #grant(state: State, member: string, ttl: number): Grant {
+  #grant(state: State, ask: Ask): Grant {
+    const { member, ttl, arrival } = ask
     const since = this.now()
-    const thin = state.queue.length === 0
     state.holders.set(member, since + ttl)
     if (++this.#space.grants % SWEEP_EVERY === 0) this.#sweep()
-    return { state: 'granted', token: this.#mint(), since, until: since + ttl, thin, called: false }
+    const had = arrival === undefined || arrival === LAST ? 'free' : 'asked'
+    return { state: 'granted', claim: ask, token: this.#mint(), since, until: since + ttl, thin: false, had }
   }
 
   #microseconds(): number {
     return Math.round(this.now() * 1_000)
   }
 
-  #mint(): bigint {
+  #mint(): string {
     const space = this.#space
-    const wall = BigInt(Date.now()) * 1_000n
-    space.token = wall > space.token ? wall : space.token + 1n
-    return space.token
+    space.token = Math.max(space.token + 1, Date.now() * 1_000)
+    return String(space.token)
   }
 
   /** As advance() in queue.lua: gives the places that are free to waiters. */
@@ -194,7 +195,7 @@ export class MemoryStore implements LockStore {
 }
 
 function newSpace(clock: Clock): Space {
-  return { clock, states: new Map(), listeners: new Map(), token: 0n, grants: 0 }
+  return { clock, states: new Map(), listeners: new Map(), token: 0, grants: 0 }
 }
 
 function expire(state: State, now: number): void {

@@ -1,4 +1,5 @@
 import { abortable, onAbort } from './aborts.js'
+import type { Terms } from './options.js'
 import type { Resource } from './resource.js'
 import {
   type Answer,
@@ -19,24 +20,8 @@ const ASK_DEAF = 100
 /** Leases that a failed question may have left behind, kept until Redis is back. */
 const MAX_LEFT = 10_000
 
-/** What a {@link Queue} is asked for. Durations in milliseconds. */
-export interface Wanted {
-  readonly resource: Resource
-  readonly mode: Mode
-  readonly ttl: number
-  readonly wait: number
-  readonly signal: AbortSignal | undefined
-}
-
-/** A lease that was had, and whether others had to be waited for. */
-export interface Had {
-  readonly claim: Claim
-  readonly grant: Grant
-  readonly queued: boolean
-}
-
 interface Waiter {
-  readonly claim: Claim
+  readonly ask: Ask
   /** The place, as the first answer told. */
   readonly place: Queued
   asking: boolean
@@ -47,7 +32,7 @@ interface Waiter {
 }
 
 interface Call {
-  readonly token: bigint
+  readonly token: string
   readonly at: number
 }
 
@@ -88,22 +73,37 @@ export class Queue {
    *
    * @throws what the store throws; the signal's reason when it is aborted
    */
-  async acquire(wanted: Wanted): Promise<Had | undefined> {
-    const { resource, mode, ttl, wait, signal } = wanted
+  async acquire(resource: Resource, mode: Mode, { ttl, wait, signal }: Terms): Promise<Grant | undefined> {
     if (this.#closed) throw this.#closed
     signal?.throwIfAborted()
-    const begun = wait > 0 ? this.#store.now() : 0
-    const claim: Claim = { resource, member: this.#store.member(mode, wait), ttl }
+    const store = this.#store
+    const begun = store.now()
+    const ask: Ask = {
+      resource,
+      member: store.member(mode, wait),
+      ttl,
+      // A mutex is first tried without looking at its queue.
+      arrival: wait > 0 && store.listening && !resource.mutex ? LAST : undefined,
+      behind: this.#watches.has(resource.place),
+      latch: undefined,
+    }
     this.#asking++
     try {
-      let answer = await this.#begin(claim, wait > 0 && this.#store.listening ? LAST : undefined, signal)
-      if (answer.state === 'refused' && wait > 0) {
-        await abortable(this.#store.listen(), signal)
-        answer = await this.#begin(claim, LAST, signal)
+      let answer = this.#inTime(ask, await (signal ? this.#begin(ask, signal) : store.acquire(ask)))
+      if (answer.state === 'granted') return answer
+      if (wait === 0) return undefined
+      if (answer.state === 'refused') {
+        if (!store.listening) await abortable(store.listen(), signal)
+        ask.arrival = LAST
+        ask.behind = true
+        answer = this.#inTime(ask, await (signal ? this.#begin(ask, signal) : store.acquire(ask)))
+        if (answer.state === 'granted') return answer
       }
-      if (answer.state === 'granted') return { claim, grant: answer, queued: false }
-      if (answer.state === 'refused') return undefined
-      return this.#wait(claim, answer, begun + wait - this.#store.now(), signal)
+      if (answer.state === 'queued') return this.#wait(ask, answer, begun + wait - store.now(), signal)
+      return undefined
+    } catch (error) {
+      this.#failed(ask, error)
+      throw error
     } finally {
       if (--this.#asking === 0 && this.#early.size > 0) this.#early.clear()
     }
@@ -122,37 +122,34 @@ export class Queue {
   }
 
   /** The first question. What its answer brings is not wanted any more when the signal is aborted before. */
-  #begin(claim: Claim, arrival: string | undefined, signal: AbortSignal | undefined): Promise<Answer> {
-    const asked = this.#ask({ ...claim, arrival, behind: this.#watches.has(claim.resource.place) })
-    if (!signal) return asked
+  #begin(ask: Ask, signal: AbortSignal): Promise<Answer> {
+    const asked = this.#store.acquire(ask)
     return abortable(asked, signal).catch((error: unknown) => {
-      if (signal.aborted) asked.then(() => this.forget(claim), noop)
+      if (signal.aborted) asked.then(() => this.forget(ask), noop)
       throw error
     })
   }
 
-  async #ask(ask: Ask): Promise<Answer> {
-    try {
-      const answer = await this.#store.acquire(ask)
-      // Answered so late that the lease is over: nothing was had.
-      if (answer.state === 'granted' && this.#store.now() >= answer.until) {
-        this.forget(ask)
-        throw new Error('the lease ended before the answer that granted it arrived')
-      }
-      return answer
-    } catch (error) {
-      // Unless Redis refused, it may still do as it was asked.
-      if ((error as Error).name !== 'ReplyError') this.#remember(ask)
-      throw error
-    }
+  /** The answer, unless it took so long that the lease is over: then nothing was had. */
+  #inTime(ask: Ask, answer: Answer): Answer {
+    if (answer.state !== 'granted' || this.#store.now() < answer.until) return answer
+    this.forget(ask)
+    throw new Error('the lease ended before the answer that granted it arrived')
   }
 
-  #wait(claim: Claim, place: Queued, rest: number, signal: AbortSignal | undefined): Promise<Had | undefined> {
+  /** Unless Redis refused, it may still do as it was asked. */
+  #failed(ask: Ask, error: unknown): void {
+    if ((error as Error).name !== 'ReplyError') this.#remember(ask)
+  }
+
+  #wait(ask: Ask, place: Queued, rest: number, signal: AbortSignal | undefined): Promise<Grant | undefined> {
     return new Promise((resolve, reject) => {
       // Not unref'ed: somebody awaits it, and in memory nothing else may keep the process alive.
       const timer = setTimeout(() => waiter.end({ over: true }), Math.max(rest, 0))
+      ask.behind = true
+      ask.arrival = place.arrival
       const waiter: Waiter = {
-        claim,
+        ask,
         place,
         asking: false,
         again: false,
@@ -164,11 +161,11 @@ export class Queue {
           endSignal?.()
           this.#remove(waiter)
           if ('had' in how) {
-            resolve({ claim, grant: how.had, queued: true })
+            resolve(how.had)
             return
           }
           // One that is asked for at this moment is forgotten when the answer arrives.
-          if (!waiter.asking) this.forget(claim)
+          if (!waiter.asking) this.forget(ask)
           if ('error' in how) reject(how.error)
           else resolve(undefined)
         },
@@ -176,15 +173,15 @@ export class Queue {
       this.#add(waiter)
       const abort = (): void => waiter.end({ error: signal?.reason })
       const endSignal = signal && onAbort(signal, abort)
-      const early = this.#early.get(claim.member)
+      const early = this.#early.get(ask.member)
       if (this.#closed) waiter.end({ error: this.#closed })
       else if (signal?.aborted) abort()
-      else if (early) this.#onCalled(claim.member, early)
+      else if (early) this.#onCalled(ask.member, early)
     })
   }
 
   #add(waiter: Waiter): void {
-    const { member, resource } = waiter.claim
+    const { member, resource } = waiter.ask
     this.#waiters.set(member, waiter)
     const watch = this.#watches.get(resource.place) ?? { waiters: new Set(), timer: undefined }
     this.#watches.set(resource.place, watch)
@@ -192,7 +189,7 @@ export class Queue {
     this.#arm(watch, waiter.place.after)
   }
 
-  #remove({ claim: { member, resource } }: Waiter): void {
+  #remove({ ask: { member, resource } }: Waiter): void {
     const waiter = this.#waiters.get(member)
     const watch = this.#watches.get(resource.place)
     this.#waiters.delete(member)
@@ -218,7 +215,7 @@ export class Queue {
   }
 
   /** Keeps an eye on the resource for those who still wait for it. */
-  #rearm({ claim: { resource } }: Waiter, after: number): void {
+  #rearm({ ask: { resource } }: Waiter, after: number): void {
     const watch = this.#watches.get(resource.place)
     if (watch) this.#arm(watch, after)
   }
@@ -230,8 +227,7 @@ export class Queue {
     }
     waiter.asking = true
     waiter.again = false
-    const { claim, place } = waiter
-    this.#ask({ ...claim, arrival: place.arrival, behind: true }).then(
+    this.#store.acquire(waiter.ask).then(
       (answer) => this.#onAnswer(waiter, answer),
       (error: unknown) => this.#onFailure(waiter, error),
     )
@@ -239,19 +235,23 @@ export class Queue {
 
   #onAnswer(waiter: Waiter, answer: Answer): void {
     waiter.asking = false
-    if (answer.state === 'granted') waiter.end({ had: answer })
+    if (answer.state === 'granted') {
+      if (this.#store.now() < answer.until) waiter.end({ had: answer })
+      else waiter.again = true
+    }
     // Not of one that was called meanwhile: it has what the answer tells.
-    if (waiter.state === 'gone') this.forget(waiter.claim)
+    if (waiter.state === 'gone') this.forget(waiter.ask)
     this.#rearm(waiter, answer.state === 'queued' ? answer.after : ASK_EVERY)
     if (waiter.again && waiter.state === 'waits') this.#askAgain(waiter)
   }
 
   #onFailure(waiter: Waiter, error: unknown): void {
     waiter.asking = false
+    this.#failed(waiter.ask, error)
     // Nothing was sent: the outage decides. Else Redis is silent, or refuses.
     const waits = waiter.state === 'waits' && (error as { code?: string }).code === 'LARDER_REDIS_UNAVAILABLE'
     if (!waits) waiter.end({ error })
-    if (waiter.state !== 'gone') this.#left.delete(waiter.claim.member)
+    if (waiter.state !== 'gone') this.#left.delete(waiter.ask.member)
     this.#rearm(waiter, ASK_EVERY)
   }
 
@@ -270,7 +270,7 @@ export class Queue {
     const since = Math.min(now, asked + (at - Number(arrival)) / 1_000)
     const until = since + CLAIM
     if (now >= until) this.#askAgain(waiter)
-    else waiter.end({ had: { state: 'granted', token, since, until, thin: false, called: true } })
+    else waiter.end({ had: { state: 'granted', claim: waiter.ask, token, since, until, thin: false, had: 'called' } })
   }
 
   #askAll(): void {

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { Clock, Gate, isCluster, type Log, loadScript, type RedisClient, type Reply } from '@larder/core'
+import { Batch } from './batch.js'
 import type { ReleaseAnswer } from './channel.js'
 import { Replicator } from './replicator.js'
 import { type Family, Resource } from './resource.js'
+import { type Slot, Slots } from './slots.js'
 import {
   type Answer,
   type Ask,
@@ -11,6 +13,7 @@ import {
   LAST,
   type LockStore,
   type Mode,
+  REFUSED,
   type RenewAnswer,
   type StoreListener,
 } from './store.js'
@@ -22,8 +25,6 @@ const ACQUIRE = loadScript(import.meta.url, './queue.lua', './acquire.lua')
 const RELEASE = loadScript(import.meta.url, './queue.lua', './release.lua')
 const RENEW = loadScript(import.meta.url, './queue.lua', './renew.lua')
 
-/** Milliseconds for which a retried release finds the answer of the first. */
-const LATCH_LIFE = 60_000
 /** Leases that one command prolongs at most: about half a millisecond of the server. */
 const RENEWALS = 100
 
@@ -48,12 +49,9 @@ export class RedisStore implements LockStore {
   readonly #prefix: string
   readonly #channel: string
   readonly #deaf: string
-  /** By slot: the highest fencing token seen. */
-  readonly #seen: string[] = []
-  /** By slot: places for latches that no release under way uses, and how many there are. */
-  readonly #latches: { free: number[]; count: number }[] = []
-  /** Places of the releases whose answer was not heard yet. */
-  readonly #latched = new WeakMap<Claim, number>()
+  readonly #slots: Slots
+  readonly #takes: Batch
+  readonly #drops: Batch
   #members = 0
   #listener: StoreListener | undefined
   #listening: Promise<void> | undefined
@@ -69,6 +67,9 @@ export class RedisStore implements LockStore {
     this.#prefix = `${namespace}:locks:`
     this.#channel = this.#prefix + this.#process
     this.#deaf = isCluster(client) ? '1' : ''
+    this.#slots = new Slots(namespace, this.#process)
+    this.#takes = new Batch(this.#gate, TAKE, isCluster(client))
+    this.#drops = new Batch(this.#gate, DROP, isCluster(client))
   }
 
   get listening(): boolean {
@@ -103,7 +104,7 @@ export class RedisStore implements LockStore {
       this.#subscriber.listen(this.#channel, {
         heard: (message) => {
           const [member, token, at] = message.split(' ') as [string, string, string]
-          this.#listener?.called(member, BigInt(token), Number(at))
+          this.#listener?.called(member, token, Number(at))
         },
         subscribed: () => {
           resolve()
@@ -123,38 +124,34 @@ export class RedisStore implements LockStore {
     this.#subscriber.check(this.#clock.now())
   }
 
-  async acquire(ask: Ask): Promise<Answer> {
-    const { resource, member, ttl, arrival } = ask
-    const seen = this.#seen[resource.slot] ?? '0'
-    if (resource.mutex && !ask.behind && (arrival === undefined || arrival === LAST)) {
-      const since = this.#clock.now()
-      const reply = await this.#gate.run(TAKE, [resource.place, resource.fence], [member, ttl, seen])
-      if (reply instanceof Buffer) return this.#granted(ask, reply, since, true)
-      if (arrival === undefined) return { state: 'refused' }
-    }
+  acquire(ask: Ask): Promise<Answer> {
+    const { resource } = ask
+    const slot = this.#slots.at(resource.slot)
     const since = this.#clock.now()
-    const keys = [resource.place, resource.queue, resource.fence]
-    const reply = await this.#gate.run(ACQUIRE, keys, [member, ttl, seen, arrival ?? '', this.#prefix, this.#deaf])
-    if (reply instanceof Buffer) return this.#granted(ask, reply, since, false)
-    if (!Array.isArray(reply)) return { state: 'refused' }
-    return { state: 'queued', after: Number(reply[0]), arrival: String(reply[1]), asked: since }
+    if (!resource.mutex || ask.behind) return this.#ask(ask, slot, since)
+    return this.#takes.run([resource.place, slot.fence], [ask.member, ask.ttl], resource.slot, (reply) => {
+      if (!(reply instanceof Buffer)) return REFUSED
+      const token = reply.toString('latin1')
+      if (token > slot.seen) return granted(ask, slot, token, since, true)
+      // The last token was lost and the clock set back: the other script is told what was seen.
+      return this.#ask(ask, slot, since)
+    })
   }
 
   async release(claim: Claim, thin: boolean): Promise<ReleaseAnswer> {
-    const { resource, member } = claim
-    const places = this.#places(resource.slot)
-    const place = this.#latched.get(claim) ?? places.free.pop() ?? places.count++
-    const latch = `${this.#namespace}:latch:{${resource.slot}}:${this.#process}:${place}`
-    // Until the answer is heard, nobody else may use the place.
-    this.#latched.set(claim, place)
-    const reply = await this.#release(resource, member, thin, latch)
-    this.#latched.delete(claim)
-    places.free.push(place)
+    const { resource } = claim
+    // Until the answer is heard, a retry uses the same and nobody else does.
+    claim.latch ??= this.#slots.latch(resource.slot)
+    const { latch } = claim
+    let reply: Reply = thin ? await this.#drops.run([resource.place, latch], [claim.member], resource.slot, itself) : 0
+    if (reply !== 1) reply = await this.#end(claim, [latch])
+    this.#slots.at(resource.slot).latches.push(latch)
+    claim.latch = undefined
     return reply === 1 ? 'released' : reply === 0 ? 'expired' : 'stolen'
   }
 
-  async leave({ resource, member }: Claim): Promise<void> {
-    await this.#end(resource, member, resource.fence, 0)
+  async leave(claim: Claim): Promise<void> {
+    await this.#end(claim, [])
   }
 
   renew(claims: readonly Claim[], tell: (index: number, answer: RenewAnswer | Error, since: number) => void): void {
@@ -191,33 +188,19 @@ export class RedisStore implements LockStore {
     this.#gate.close()
   }
 
-  #granted({ resource: { slot }, ttl }: Ask, reply: Buffer, since: number, thin: boolean): Grant {
-    const token = reply.toString('latin1')
-    const seen = this.#seen[slot]
-    if (seen === undefined || token > seen) this.#seen[slot] = token
-    return { state: 'granted', token: BigInt(token), since, until: since + ttl, thin, called: false }
+  async #ask(ask: Ask, slot: Slot, since: number): Promise<Answer> {
+    const { resource, member, ttl, arrival = '' } = ask
+    const keys = [resource.place, resource.queue, slot.fence]
+    const reply = await this.#gate.run(ACQUIRE, keys, [member, ttl, slot.seen, arrival, this.#prefix, this.#deaf])
+    if (reply instanceof Buffer) return granted(ask, slot, reply.toString('latin1'), since, false)
+    if (!Array.isArray(reply)) return REFUSED
+    return { state: 'queued', after: Number(reply[0]), arrival: String(reply[1]), asked: since }
   }
 
-  async #release(resource: Resource, member: string, thin: boolean, latch: string): Promise<Reply> {
-    if (thin) {
-      const reply = await this.#gate.run(DROP, [resource.place, latch], [member, LATCH_LIFE])
-      if (reply === 1) return reply
-    }
-    return this.#end(resource, member, latch, LATCH_LIFE)
-  }
-
-  #end({ place, queue, fence, slot }: Resource, member: string, latch: string, life: number): Promise<Reply> {
-    const keys = [place, queue, fence, latch]
-    return this.#gate.run(RELEASE, keys, [member, life, this.#seen[slot] ?? '0', this.#prefix, this.#deaf])
-  }
-
-  #places(slot: number): { free: number[]; count: number } {
-    let places = this.#latches[slot]
-    if (!places) {
-      places = { free: [], count: 0 }
-      this.#latches[slot] = places
-    }
-    return places
+  #end({ resource, member }: Claim, latch: [] | [string]): Promise<Reply> {
+    const { fence, seen } = this.#slots.at(resource.slot)
+    const keys = [resource.place, resource.queue, fence, ...latch]
+    return this.#gate.run(RELEASE, keys, [member, seen, this.#prefix, this.#deaf])
   }
 
   /** The indices of leases that one command may prolong: all, or on Cluster those of a slot. */
@@ -231,6 +214,16 @@ export class RedisStore implements LockStore {
     }
     return [...bySlot.values()].flatMap((group) => chunks(group, RENEWALS))
   }
+}
+
+function granted(ask: Ask, slot: Slot, token: string, since: number, thin: boolean): Grant {
+  if (token > slot.seen) slot.seen = token
+  const had = ask.arrival === undefined || ask.arrival === LAST ? 'free' : 'asked'
+  return { state: 'granted', claim: ask, token, since, until: since + ask.ttl, thin, had }
+}
+
+function itself<T>(reply: T): T {
+  return reply
 }
 
 function chunks<T>(items: T[], size: number): T[][] {

@@ -20,11 +20,9 @@ export interface Kept extends Claim {
   lose(reason: LossReason): void
   /** Resolves when its holder has released it, or tried to. */
   whenReleased(): Promise<void>
-}
-
-interface Entry {
+  /** For {@link Renewal}: when it is due. */
   renewAt: number
-  /** Renewals under way. */
+  /** For {@link Renewal}: renewals under way. */
   pending: number
 }
 
@@ -35,7 +33,7 @@ interface Entry {
 export class Renewal {
   readonly #store: LockStore
   readonly #forget: (claim: Claim) => void
-  readonly #kept = new Map<Kept, Entry>()
+  readonly #kept = new Set<Kept>()
   #timer: NodeJS.Timeout | undefined
   /** When the timer rings, and when anything is due at the earliest. */
   #rings = 0
@@ -54,21 +52,19 @@ export class Renewal {
 
   /** Keeps a lease, which began at `since`. */
   add(lease: Kept, since: number): void {
-    const entry = { renewAt: since + lease.ttl * RENEW_AT, pending: 0 }
-    this.#kept.set(lease, entry)
-    this.#due(lease.renew ? Math.min(entry.renewAt, lease.deadline) : lease.deadline)
+    lease.renewAt = since + lease.ttl * RENEW_AT
+    this.#kept.add(lease)
+    this.#due(lease.renew ? Math.min(lease.renewAt, lease.deadline) : lease.deadline)
   }
 
   /** Keeps a lease that is shorter than its `ttl`, and prolongs it at once. */
   confirm(lease: Kept): void {
-    const entry = { renewAt: this.#store.now() + CLAIM * RENEW_AT, pending: 0 }
-    this.#kept.set(lease, entry)
+    lease.renewAt = this.#store.now() + CLAIM * RENEW_AT
+    this.#kept.add(lease)
     this.#due(lease.deadline)
     // Its holder goes first.
     setImmediate(() => {
-      if (this.#kept.get(lease) !== entry) return
-      entry.pending++
-      this.#renew([lease])
+      if (this.#kept.has(lease)) this.#renew([lease])
     })
   }
 
@@ -80,7 +76,8 @@ export class Renewal {
   /** Prolongs one lease now, by its `ttl` or another. */
   extend(lease: Kept, ttl: number): Promise<{ answer: RenewAnswer; since: number }> {
     return new Promise((resolve, reject) => {
-      this.#store.renew([{ resource: lease.resource, member: lease.member, ttl }], (_index, answer, since) => {
+      const { resource, member } = lease
+      this.#store.renew([{ resource, member, ttl, latch: undefined }], (_index, answer, since) => {
         if (answer instanceof Error) reject(answer)
         else resolve({ answer, since })
       })
@@ -89,7 +86,7 @@ export class Renewal {
 
   /** Tells all holders that it is over, and gives them `grace` milliseconds to release. */
   async drain(grace: number): Promise<void> {
-    const leases = [...this.#kept.keys()]
+    const leases = [...this.#kept]
     clearTimeout(this.#timer)
     if (leases.length === 0) return
     const released = Promise.all(leases.map((lease) => lease.whenReleased()))
@@ -126,28 +123,28 @@ export class Renewal {
   #onDue(now: number): void {
     const due: Kept[] = []
     let earliest = Number.POSITIVE_INFINITY
-    for (const [lease, entry] of this.#kept) {
+    for (const lease of this.#kept) {
       if (now >= lease.deadline) {
-        this.#onDeadline(lease, entry)
+        this.#onDeadline(lease)
         continue
       }
-      if (lease.renew && now >= entry.renewAt - lease.ttl * SOON) {
+      if (lease.renew && now >= lease.renewAt - lease.ttl * SOON) {
         due.push(lease)
-        entry.pending++
-        entry.renewAt = now + lease.ttl * RENEW_AT
+        lease.renewAt = now + lease.ttl * RENEW_AT
       }
-      earliest = Math.min(earliest, lease.deadline, lease.renew ? entry.renewAt : Number.POSITIVE_INFINITY)
+      earliest = Math.min(earliest, lease.deadline, lease.renew ? lease.renewAt : Number.POSITIVE_INFINITY)
     }
     this.#earliest = earliest
     if (due.length > 0) this.#renew(due)
   }
 
   #renew(leases: readonly Kept[]): void {
+    for (const lease of leases) lease.pending++
     this.#store.renew(leases, (index, answer, since) => this.#onAnswer(leases[index] as Kept, answer, since))
   }
 
-  #onDeadline(lease: Kept, entry: Entry): void {
-    if (entry.pending === 0) {
+  #onDeadline(lease: Kept): void {
+    if (lease.pending === 0) {
       lease.lose('deadline')
       return
     }
@@ -158,19 +155,19 @@ export class Renewal {
   }
 
   #onAnswer(lease: Kept, answer: RenewAnswer | Error, since: number): void {
-    const entry = this.#kept.get(lease)
-    if (!entry) {
+    // Told twice, when the answer to a renewal that had failed arrives after all.
+    lease.pending = Math.max(lease.pending - 1, 0)
+    if (!this.#kept.has(lease)) {
       // Prolonged although it was lost here meanwhile: nobody holds it.
       if (answer === 'extended') this.#forget(lease)
       return
     }
-    entry.pending--
     if (answer instanceof Error) {
-      entry.renewAt = Math.min(entry.renewAt, this.#store.now() + (lease.deadline - since) * RETRY_AT)
-      this.#due(entry.renewAt)
+      lease.renewAt = Math.min(lease.renewAt, this.#store.now() + (lease.deadline - since) * RETRY_AT)
+      this.#due(lease.renewAt)
     } else if (answer === 'extended') {
       lease.extended(since)
-      entry.renewAt = Math.max(entry.renewAt, since + lease.ttl * RENEW_AT)
+      lease.renewAt = Math.max(lease.renewAt, since + lease.ttl * RENEW_AT)
     } else lease.lose(answer)
   }
 }

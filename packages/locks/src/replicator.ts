@@ -14,7 +14,7 @@ export class Replicator {
     this.#deadline = deadline
   }
 
-  /** How many replicas confirmed, at most after the deadline. On Cluster both go to the node of the keys. */
+  /** How many replicas confirmed within the deadline; the connection has as long to come up. On Cluster the node of the keys. */
   async run(script: Script, keys: readonly string[], args: readonly Argument[], replicas: number): Promise<number> {
     this.#own ??= this.#connect()
     const pipeline = this.#own.pipeline().eval(script.source, keys.length, ...keys, ...args)
@@ -25,7 +25,7 @@ export class Replicator {
     const replies = await Promise.race([pipeline.call('WAIT', replicas, Math.ceil(this.#deadline)).exec(), late])
     clearTimeout(timer)
     const [first, second] = replies ?? []
-    if (!first || !second) return 0
+    if (!first || !second) throw new Error(`no answer to WAIT within ${2 * this.#deadline} ms`)
     const error = first[0] ?? second[0]
     if (error) throw error
     return Number(second[1])

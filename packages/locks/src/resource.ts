@@ -9,26 +9,29 @@ const SLOTS = 256
 
 /** What is locked, and where it is kept in Redis. */
 export class Resource {
+  readonly #namespace: string
+  readonly #family: Family
   /** The logical name. */
   readonly name: string
-  readonly mutex: boolean
   readonly slot: number
   /** `<ns>:<family>:{<slot>}:<name>`: who holds it. */
   readonly place: string
-  /** `<ns>:<family>-queue:{<slot>}:<name>`: who waits for it. */
-  readonly queue: string
-  /** `<ns>:fence:{<slot>}`: the last fencing token. */
-  readonly fence: string
 
   constructor(namespace: string, family: Family, name: string) {
-    const slot = hash(name) % SLOTS
-    const rest = `:{${slot}}:${name}`
+    this.#namespace = namespace
+    this.#family = family
     this.name = name
-    this.slot = slot
-    this.mutex = family === 'lock'
-    this.place = `${namespace}:${family}${rest}`
-    this.queue = `${namespace}:${family}-queue${rest}`
-    this.fence = `${namespace}:fence:{${slot}}`
+    this.slot = hash(name) % SLOTS
+    this.place = `${namespace}:${family}:{${this.slot}}:${name}`
+  }
+
+  get mutex(): boolean {
+    return this.#family === 'lock'
+  }
+
+  /** `<ns>:<family>-queue:{<slot>}:<name>`: who waits for it. */
+  get queue(): string {
+    return `${this.#namespace}:${this.#family}-queue:{${this.slot}}:${this.name}`
   }
 }
 

@@ -11,6 +11,8 @@ export interface Claim {
   readonly member: string
   /** Length of the lease in milliseconds. */
   readonly ttl: number
+  /** For the store: where it records the release, so that a retry finds it. */
+  latch: string | undefined
 }
 
 /** The arrival of who comes now. */
@@ -19,9 +21,9 @@ export const LAST = '0'
 /** What a store is asked. */
 export interface Ask extends Claim {
   /** Where to wait: {@link LAST}, or the arrival that an earlier answer told; `undefined` to be refused instead. */
-  readonly arrival: string | undefined
-  /** Others of this process wait already, so that it cannot be free. */
-  readonly behind: boolean
+  arrival: string | undefined
+  /** Whether others are known to hold it or wait for it, so that trying without them is vain. */
+  behind: boolean
 }
 
 /** Milliseconds that a waiter who was called holds its place before it must have prolonged it; as in queue.lua. */
@@ -30,15 +32,17 @@ export const CLAIM = 1_000
 /** A lease that a store granted. Times on the store's clock. */
 export interface Grant {
   readonly state: 'granted'
-  readonly token: bigint
+  readonly claim: Claim
+  /** The fencing token, in digits. */
+  readonly token: string
   /** When it began, or before. */
   readonly since: number
   /** When it ends for sure, unless it is prolonged: after the `ttl`, or after {@link CLAIM} for a waiter who was called. */
   readonly until: number
   /** Whether it is a mutex for which nobody waited. */
   readonly thin: boolean
-  /** Whether it waited and was called, so that it must be prolonged at once. */
-  readonly called: boolean
+  /** How it was had: at once; when it asked again; when it was called, so that it must be prolonged at once. */
+  readonly had: 'free' | 'asked' | 'called'
 }
 
 /** A place in the queue. */
@@ -60,13 +64,16 @@ export interface Refused {
   readonly state: 'refused'
 }
 
+/** The one refusal. */
+export const REFUSED: Refused = Object.freeze({ state: 'refused' })
+
 /** What a renewal found: `ours`, with the time when it was asked for; or how the lease ended. */
 export type RenewAnswer = 'extended' | Exclude<ReleaseAnswer, 'released'>
 
 /** Who hears from a store. */
 export interface StoreListener {
   /** A waiter of this process is called: it has the lock for {@link CLAIM}. `at`: microseconds of the server's time. */
-  called(member: string, token: bigint, at: number): void
+  called(member: string, token: string, at: number): void
   /** Calls may have been missed: all waiters must ask again. */
   missed(): void
   /** Redis went away, or came back. */

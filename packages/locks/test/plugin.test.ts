@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { setImmediate as turn } from 'node:timers/promises'
 import fastifyRedis from '@fastify/redis'
 import locks, { type LockEvent, type Locks, type LocksOptions, locksChannel, locks as named } from '@larder/locks'
 import { sharedRedis, uniqueNamespace } from '@larder/test-redis'
@@ -162,6 +163,7 @@ t.test('what happens is published on larder:locks', async (t) => {
   await codeOf(locks.acquire('key', { wait: 1 }))
   await codeOf(locks.acquire('key', { signal: AbortSignal.abort() }))
   const waiting = locks.acquire('key')
+  await turn()
   await lock.release()
   await (await waiting).release()
   await (

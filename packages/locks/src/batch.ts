@@ -1,0 +1,87 @@
+import type { Argument, Gate, Reply, Script } from '@larder/core'
+
+/** Items that one command takes at most: about half a millisecond of the server. */
+const MOST = 50
+
+interface Item {
+  readonly keys: readonly [string, string]
+  readonly args: readonly Argument[]
+  /** Items of different slots cannot share a command on Cluster. */
+  readonly slot: number
+  readonly answer: (reply: Reply) => void
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * Runs a script that takes many items: a lone one at once, further ones of the same turn of the event loop together. What many
+ * callers do at once costs hardly more than what one does.
+ */
+export class Batch {
+  readonly #gate: Gate
+  readonly #script: Script
+  readonly #split: boolean
+  #waiting: Item[] = []
+  #busy = false
+  readonly #flushTurn = (): void => this.#flush()
+
+  /** @param split whether items of different slots need commands of their own */
+  constructor(gate: Gate, script: Script, split: boolean) {
+    this.#gate = gate
+    this.#script = script
+    this.#split = split
+  }
+
+  /** What `read` makes of the script's reply for this item. */
+  run<T>(
+    keys: readonly [string, string],
+    args: readonly Argument[],
+    slot: number,
+    read: (reply: Reply) => T | PromiseLike<T>,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const item: Item = { keys, args, slot, answer: (reply) => resolve(read(reply)), fail: reject }
+      if (this.#busy) {
+        this.#waiting.push(item)
+        return
+      }
+      this.#busy = true
+      queueMicrotask(this.#flushTurn)
+      this.#send([item])
+    })
+  }
+
+  #flush(): void {
+    this.#busy = false
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
+    if (!this.#split) {
+      for (let i = 0; i < waiting.length; i += MOST) this.#send(waiting.slice(i, i + MOST))
+      return
+    }
+    const bySlot = new Map<number, Item[]>()
+    for (const item of waiting) {
+      const group = bySlot.get(item.slot)
+      if (group) group.push(item)
+      else bySlot.set(item.slot, [item])
+    }
+    for (const group of bySlot.values()) this.#send(group)
+  }
+
+  #send(items: readonly Item[]): void {
+    const keys: string[] = []
+    const args: Argument[] = []
+    for (const item of items) {
+      keys.push(item.keys[0], item.keys[1])
+      for (const arg of item.args) args.push(arg)
+    }
+    this.#gate.run(this.#script, keys, args).then(
+      (replies) => {
+        for (let i = 0; i < items.length; i++) (items[i] as Item).answer((replies as Reply[])[i])
+      },
+      (error) => {
+        for (const { fail } of items) fail(error)
+      },
+    )
+  }
+}
