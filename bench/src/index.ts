@@ -2,6 +2,7 @@ import { footprint } from './footprint.js'
 import type { Row } from './harness.js'
 import { invalidate } from './invalidate.js'
 import { leaderboards } from './leaderboard.js'
+import { lockSuite } from './locks.js'
 import { memory } from './memory.js'
 import { peers } from './peers.js'
 import { processes } from './processes.js'
@@ -17,6 +18,7 @@ const SUITES: readonly Suite[] = [
   processes,
   footprint,
   peers,
+  lockSuite,
   rateLimits,
   sessions,
   leaderboards,
