@@ -1,4 +1,4 @@
-import { invalidOption, type Key, namespaceTag, OptionReader } from '@larder/core'
+import { type Codec, invalidOption, type Key, namespaceTag, OptionReader } from '@larder/core'
 import {
   type Call,
   type CallOptions,
@@ -12,6 +12,7 @@ import type { Copy, State } from './copy.js'
 import { Engine, isOwn } from './engine.js'
 import type { Load } from './load.js'
 import { getMany, type LoadMany } from './many.js'
+import { readCodec } from './options.js'
 import { matcher } from './pattern.js'
 import { type WrapOptions, type Wrapped, wrap } from './wrap.js'
 import { expire, put, remove, type Write, writeThrough } from './write.js'
@@ -27,6 +28,19 @@ export interface Entry<T> {
   readonly ttl: number
   readonly tags: readonly string[]
   readonly createdAt: number
+}
+
+/** A fresh entry of this process, with its value as all hits share it. Dates in milliseconds, by {@link Cache.now}. */
+export interface LocalEntry<T> {
+  readonly value: T
+  readonly created: number
+  readonly freshUntil: number
+}
+
+/** Defaults of a child namespace. */
+export interface NamespaceOptions extends EntryOptions {
+  /** How values become bytes. Default: as in the parent. */
+  codec?: Codec
 }
 
 /**
@@ -95,6 +109,16 @@ export class Cache {
   /** The copy in this process, at once and without asking Redis; `undefined` when there is none that may be used. */
   peek<T = unknown>(key: Key): T | undefined {
     return this.#engine.peek(key, this.#call) as T | undefined
+  }
+
+  /** As {@link peek}, with its dates, and counted as a hit: `undefined` unless it is fresh. */
+  local<T = unknown>(key: Key): LocalEntry<T> | undefined {
+    return this.#engine.hit(this.#engine.key(key), this.#call) as LocalEntry<T> | undefined
+  }
+
+  /** The time by which entries are dated: that of Redis, in milliseconds. */
+  now(): number {
+    return this.#engine.parts.namespace.now()
   }
 
   /**
@@ -173,7 +197,7 @@ export class Cache {
    *
    * @example const catalogue = cache.namespace('catalogue', { ttl: '10m' })
    */
-  namespace(name: string, defaults?: EntryOptions): Cache {
+  namespace(name: string, defaults?: NamespaceOptions): Cache {
     const names = new OptionReader({ name: name ?? '' })
     const child = names.namespace('name', '')
     const reader = new OptionReader(defaults)
@@ -181,6 +205,7 @@ export class Cache {
     const call: Call = {
       ...readEntryOptions(reader, this.#call),
       memory: reader.boolean('memory', true) && this.#call.memory,
+      codec: readCodec(reader, this.#call.codec),
       implicit: [...this.#call.implicit, namespaceTag(path)],
       cache: child,
     }

@@ -1,7 +1,10 @@
 import {
+  type Codec,
   type Duration,
+  type Epoch,
   invalidOption,
   isSchema,
+  json,
   namespaceTag,
   OptionReader,
   parseDuration,
@@ -23,6 +26,8 @@ export interface EntryOptions {
   staleWhileRevalidate?: Duration
   /** How long after `ttl` it may be served when loading fails, or Redis is away. Default 0. */
   staleIfError?: Duration
+  /** How long after `ttl` it is kept for the loader only, as `context.stale`, to ask whether it still holds. Default 0. */
+  retain?: Duration
   /** Share of `ttl` (0 to 1) by which it is shortened at random, so that entries made together do not end together. Default 0. */
   jitter?: number
   /**
@@ -46,6 +51,11 @@ export interface CallOptions<T = unknown> extends EntryOptions {
   tags?: Tags<T>
   /** Ends this caller's wait; the load ends with its last caller. */
   signal?: AbortSignal
+  /**
+   * For `set`: the value was made by the load whose `context.epoch` this is, so that an invalidation since then holds for it too.
+   * Default: it is as new as the call.
+   */
+  epoch?: Epoch
   /** Load although the entry is cached. */
   force?: boolean
   /** A Standard Schema of the value: what does not match is a miss. */
@@ -57,6 +67,7 @@ export interface Call {
   readonly ttl: number
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
+  readonly retain: number
   readonly jitter: number
   /** Beta of XFetch; 0 refreshes at expiry. */
   readonly eager: number
@@ -66,8 +77,10 @@ export interface Call {
   readonly clone: boolean
   readonly tags: Tags<never> | undefined
   readonly signal: AbortSignal | undefined
+  readonly epoch: Epoch | undefined
   readonly force: boolean
   readonly schema: StandardSchema | undefined
+  readonly codec: Codec
   /** Tags that every entry bears: those of the namespaces that it is in, the outermost first. */
   readonly implicit: readonly Tag[]
   /** Name of the cache, in events. */
@@ -81,6 +94,7 @@ export const DEFAULT_CALL: Call = Object.freeze({
   ttl: 300_000,
   staleWhileRevalidate: 0,
   staleIfError: 0,
+  retain: 0,
   jitter: 0,
   eager: 0,
   softTimeout: undefined,
@@ -89,8 +103,10 @@ export const DEFAULT_CALL: Call = Object.freeze({
   clone: false,
   tags: undefined,
   signal: undefined,
+  epoch: undefined,
   force: false,
   schema: undefined,
+  codec: json,
   implicit: [namespaceTag('')],
   cache: 'larder',
   app: {},
@@ -104,6 +120,7 @@ export function readEntryOptions(reader: OptionReader, defaults: Call): Call {
     ttl: reader.duration('ttl', defaults.ttl),
     staleWhileRevalidate: reader.duration('staleWhileRevalidate', defaults.staleWhileRevalidate, 0),
     staleIfError: reader.duration('staleIfError', defaults.staleIfError, 0),
+    retain: reader.duration('retain', defaults.retain, 0),
     jitter: reader.value('jitter', 'a number from 0 to 1', isShare, defaults.jitter),
     eager: Number(reader.value('eager', 'a boolean or a number of 0 or more', isBeta, defaults.eager)),
     softTimeout: timeout ? timeout.soft : defaults.softTimeout,
@@ -134,6 +151,7 @@ export function resolveCall(raw: unknown, defaults: Call): Call {
     memory: reader.boolean('memory', true) && defaults.memory,
     tags: reader.value('tags', TAGS_RULE, isTags, defaults.tags),
     signal: reader.signal('signal'),
+    epoch: reader.value('epoch', 'the `epoch` of a load', isEpoch, undefined),
     force: reader.boolean('force', false),
     schema: reader.value('schema', 'a Standard Schema', isSchema, defaults.schema),
   }
@@ -153,6 +171,10 @@ function readTimeout(reader: OptionReader): { soft: number | undefined; hard: nu
   const timeout = { soft: nested.duration('soft', undefined), hard: nested.duration('hard', undefined) }
   nested.done()
   return timeout
+}
+
+function isEpoch(value: unknown): value is Epoch {
+  return typeof value === 'number' && value >= 0
 }
 
 function isShare(value: unknown): value is number {

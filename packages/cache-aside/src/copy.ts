@@ -1,4 +1,5 @@
-import type { Epoch, StandardSchema, Tag } from '@larder/core'
+import type { Codec, Epoch, StandardSchema, Tag } from '@larder/core'
+import type { Call } from './call-options.js'
 import type { Envelope } from './envelope.js'
 import { Item } from './fifo.js'
 import { thaw } from './freeze.js'
@@ -29,6 +30,8 @@ export class Copy extends Item {
   checked = -1
   /** How many namespaces its tags were looked at for: a child looks at more than its parent, who may have the same key. */
   readonly depth: number
+  /** What it was decoded by. */
+  readonly codec: Codec
   /** The schema that it was checked by. */
   readonly schema: StandardSchema | undefined
   /** Resolved with the frozen value: what a hit hands out. `undefined` where each hit needs a value of its own. */
@@ -57,10 +60,12 @@ export class Copy extends Item {
     value: unknown,
     revive: (() => unknown) | undefined,
     depth: number,
+    codec: Codec,
     schema?: StandardSchema,
   ) {
     super()
     this.depth = depth
+    this.codec = codec
     this.schema = schema
     this.promise = revive ? undefined : Promise.resolve(value)
     this.value = value
@@ -79,6 +84,11 @@ export class Copy extends Item {
   /** The value for one caller. */
   give(clone: boolean): unknown {
     if (this.revive) return this.revive()
-    return clone ? thaw(this.value) : this.value
+    return clone && !this.codec.immutable ? thaw(this.value) : this.value
   }
+}
+
+/** Whether a copy was decoded and looked at as this call wants it to be. */
+export function suits(copy: Copy, call: Call): boolean {
+  return copy.schema === call.schema && copy.depth >= call.implicit.length && copy.codec === call.codec
 }

@@ -1,7 +1,7 @@
 import { type Clock, type Epochs, type Feed, type Key, logicalKey, type Namespace } from '@larder/core'
 import type { Call } from './call-options.js'
 import { cacheChannel, publish } from './channel.js'
-import { type Copy, freshnessOf, type State } from './copy.js'
+import { type Copy, freshnessOf, type State, suits } from './copy.js'
 import type { Fifo } from './fifo.js'
 import type { Outcome } from './flight.js'
 import type { DraftOptions, Load } from './load.js'
@@ -35,11 +35,6 @@ export interface Missing {
 /** Whether a call gets a value of its own: asked for by `clone`, and where no copy is kept that all could share. */
 export function isOwn(call: Call): boolean {
   return call.clone || !call.memory
-}
-
-/** Whether a copy was looked at as this call wants it to be. */
-function suits(copy: Copy, call: Call): boolean {
-  return copy.schema === call.schema && copy.depth >= call.implicit.length
 }
 
 /** The reading side of one cache: decides, for each call, whether a copy, the store or a load answers. */
@@ -253,7 +248,7 @@ export class Engine {
       if (found.state === 'unavailable') {
         // `staleIfError`: rather what was known last than a database that takes every read.
         if (found.copy && !call.force) return { copy: found.copy, state: 'stale', confirmed: false }
-      } else if (found.state === 'absent') start = { refuse: found.refuse, spent, since }
+      } else if (found.state === 'absent') start = { refuse: found.refuse, expired: found.expired, spent, since }
       else {
         const { copy, freshness } = found
         if (!call.force && freshness !== 'error') {

@@ -7,7 +7,7 @@ export {
   type SchemaResult,
   type StandardSchema,
 } from '@larder/core'
-export { Cache, type Entry } from './cache.js'
+export { Cache, type Entry, type LocalEntry, type NamespaceOptions } from './cache.js'
 export type { CallOptions, EntryOptions, Tags, Timeout } from './call-options.js'
 export { type CacheEvent, cacheChannel } from './channel.js'
 export type { State } from './copy.js'
@@ -19,7 +19,7 @@ export {
   TagsNotRegisteredError,
   ValueTooLargeError,
 } from './errors.js'
-export type { Load, LoadContext } from './load.js'
+export type { Load, LoadContext, StaleWindows } from './load.js'
 export type { LoadMany } from './many.js'
 export type { CacheAsideOptions } from './options.js'
 export { type CacheInstances, cacheAside, cacheAside as default, cacheAside as 'module.exports' } from './plugin.js'

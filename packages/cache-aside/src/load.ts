@@ -1,5 +1,13 @@
-import { type Duration, encodeTag, invalidOption, type Namespace, parseDuration } from '@larder/core'
-import type { Call, Tags } from './call-options.js'
+import {
+  type Duration,
+  type Epoch,
+  encodeTag,
+  invalidOption,
+  type Namespace,
+  OptionReader,
+  parseDuration,
+} from '@larder/core'
+import type { Call, EntryOptions, Tags } from './call-options.js'
 import type { Copy } from './copy.js'
 import { Envelope } from './envelope.js'
 import { ValueTooLargeError } from './errors.js'
@@ -13,13 +21,20 @@ export interface LoadContext {
   readonly signal: AbortSignal
   /** The stale value that is loaded anew, if there is one. */
   readonly stale: unknown
-  /** Keeps the value for another time than `ttl`; 0 does not keep it. */
-  setTtl(ttl: Duration): void
+  /** When it began, for what is stored beside its value: see {@link CallOptions.epoch}. */
+  readonly epoch: Epoch
+  /** Nobody waits for this load: its callers were served the stale value. */
+  readonly background: boolean
+  /** Keeps the value for other times than those of the call. A `ttl` of 0 does not keep it, unless one of them is longer. */
+  setTtl(ttl: Duration, windows?: StaleWindows): void
   /** Adds tags to the entry. */
   addTags(...tags: string[]): void
   /** Does not keep the value. */
   skip(): void
 }
+
+/** How long after its ttl a value is kept, and what for; see the options of the same names. */
+export type StaleWindows = Pick<EntryOptions, 'staleWhileRevalidate' | 'staleIfError' | 'retain'>
 
 /** Loads the value of one key. */
 export type Load<T> = (context: LoadContext) => T | Promise<T>
@@ -36,18 +51,26 @@ export interface Draft {
 /** What the loader said beside its value. */
 export class LoadResult {
   ttl: number | undefined
+  windows: Partial<Pick<Call, keyof StaleWindows>> = {}
   skipped = false
   readonly tags: string[] = []
   readonly context: LoadContext
 
-  constructor(signal: AbortSignal, stale: unknown, requireTags: () => void) {
+  constructor(
+    signal: AbortSignal,
+    { stale, background = false, epoch = 0 }: { stale?: unknown; background?: boolean | undefined; epoch?: Epoch },
+    requireTags: () => void,
+  ) {
     this.context = {
       signal,
       stale,
-      setTtl: (ttl) => {
+      epoch,
+      background,
+      setTtl: (ttl, windows) => {
         const milliseconds = parseDuration(ttl)
         if (milliseconds === undefined || milliseconds < 0) throw invalidOption('ttl', 'a duration of 0 or more', ttl)
-        if (milliseconds === 0) this.skipped = true
+        this.windows = readWindows(windows)
+        if (milliseconds === 0 && !Object.values(this.windows).some((window) => window > 0)) this.skipped = true
         this.ttl = milliseconds
       },
       addTags: (...tags) => {
@@ -59,6 +82,18 @@ export class LoadResult {
       },
     }
   }
+}
+
+function readWindows(raw: StaleWindows | undefined): LoadResult['windows'] {
+  if (raw === undefined) return {}
+  const reader = new OptionReader(raw)
+  const windows = {
+    staleWhileRevalidate: reader.duration('staleWhileRevalidate', 0, 0),
+    staleIfError: reader.duration('staleIfError', 0, 0),
+    retain: reader.duration('retain', 0, 0),
+  }
+  reader.done()
+  return windows
 }
 
 /** Runs a loader until its signal aborts; what it brings later goes nowhere. */
@@ -99,21 +134,22 @@ export async function draft(
   options: DraftOptions,
   strict = false,
 ): Promise<Draft> {
-  const payload = encodePayload(key, loaded.value, options)
+  const payload = encodePayload(key, loaded.value, call.codec, options)
   const now = options.namespace.now()
   const freshUntil = now + (loaded.result.ttl ?? call.ttl * (1 - call.jitter * Math.random()))
+  const { staleWhileRevalidate, staleIfError, retain } = { ...call, ...loaded.result.windows }
   const own = [...tagsOf(call.tags, loaded.value), ...loaded.result.tags].map(encodeTag)
   const [, ...nested] = call.implicit
   const stored = [...new Set([...nested, ...own])]
   const envelope = Envelope.of({
     freshUntil,
-    staleUntil: freshUntil + call.staleWhileRevalidate,
-    errorUntil: freshUntil + call.staleIfError,
+    staleUntil: freshUntil + staleWhileRevalidate,
+    errorUntil: freshUntil + staleIfError,
     created: now,
     epoch: loaded.epoch,
     loadMs: loaded.loadMs,
     tags: stored,
-    codec: options.codec.id,
+    codec: call.codec.id,
     ...payload,
   })
   const tags = stored.length > 0 ? [...new Set([...call.implicit, ...stored])] : call.implicit
@@ -124,7 +160,7 @@ export async function draft(
   return {
     copy: copy ?? plain,
     bytes: tooLarge || loaded.result.skipped || copy === undefined ? undefined : envelope.bytes,
-    life: Math.max(envelope.staleUntil, envelope.errorUntil) - now,
+    life: Math.max(envelope.staleUntil, envelope.errorUntil, freshUntil + retain) - now,
   }
 }
 

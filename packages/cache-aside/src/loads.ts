@@ -34,6 +34,8 @@ const POLL = 25
 export interface Start {
   readonly copy?: Copy | undefined
   readonly refuse?: Buffer | undefined
+  /** What was refused, where it is kept to be revalidated. */
+  readonly expired?: Copy | undefined
   /** Milliseconds that it took to find that out. */
   readonly spent?: number
   /** When the call began, by `performance.now()`. */
@@ -188,9 +190,9 @@ export class Loads {
         const asked = await budget.spend(asking)
         if (asked === SPENT) asking.then(giveBack, () => {})
         if (asked === SPENT || asked.state === 'unavailable')
-          return await this.#load(key, load, call, start, flight, budget, undefined, 0)
+          return await this.#load(key, load, call, start, flight, budget, background, undefined, 0)
         if (asked.state === 'mine')
-          return await this.#load(key, load, call, start, flight, budget, asked.lease, asked.epoch)
+          return await this.#load(key, load, call, start, flight, budget, background, asked.lease, asked.epoch)
         answered?.()
         if (asked.state === 'stored') {
           const found = await this.#options.reader.examine(asked.bytes, call).catch(() => undefined)
@@ -260,14 +262,16 @@ export class Loads {
     key: string,
     load: Load<unknown>,
     call: Call,
-    { copy: old }: Start,
+    { copy: old, expired }: Start,
     flight: Flight,
     budget: Budget,
+    background: boolean | undefined,
     lease: Lease | undefined,
     epoch: Epoch,
   ): Promise<Outcome> {
     const { namespace, requireTags } = this.#options
-    const result = new LoadResult(flight.signal, old?.give(false), requireTags)
+    const stale = (old ?? expired)?.give(false)
+    const result = new LoadResult(flight.signal, { stale, background, epoch }, requireTags)
     const began = namespace.clock.now()
     let made: Draft
     lease?.renew()
@@ -287,8 +291,8 @@ export class Loads {
       made = await draft(key, { value, result, epoch, loadMs }, call, this.#options)
     } catch (error) {
       lease?.release()
-      const stale = this.#stale(old, call)
-      if (stale) return stale
+      const outcome = this.#stale(old, call)
+      if (outcome) return outcome
       throw error
     }
     if (lease && made.bytes) {
@@ -363,5 +367,5 @@ function stateOf(freshness: Freshness, waited: boolean): State {
 
 function startOf(found: Found | undefined): Start {
   if (found?.state === 'found') return { copy: found.copy }
-  return found?.state === 'absent' ? { refuse: found.refuse } : {}
+  return found?.state === 'absent' ? { refuse: found.refuse, expired: found.expired } : {}
 }

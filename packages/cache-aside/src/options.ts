@@ -62,7 +62,7 @@ export function resolveOptions(raw: unknown): ResolvedOptions {
     version: reader.namespace('version', undefined),
     memory,
     deadline: reader.duration('deadline', 250),
-    codec: reader.value('codec', 'a codec: { id, encode, decode, freezable }', isCodec, json),
+    codec: readCodec(reader, json),
     compressAbove: reader.size('compressAbove', Number.POSITIVE_INFINITY),
     heartbeat: feed.duration('heartbeat', 2_000),
     lease: reader.duration('lease', 5_000),
@@ -86,6 +86,11 @@ function readMemory(reader: OptionReader): ResolvedOptions['memory'] {
   }
   memory.done()
   return resolved
+}
+
+/** The option `codec`. */
+export function readCodec(reader: OptionReader, fallback: Codec): Codec {
+  return reader.value('codec', 'a codec: { id, encode, decode, freezable }', isCodec, fallback)
 }
 
 function isCodec(value: unknown): value is Codec {

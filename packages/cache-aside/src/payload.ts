@@ -15,7 +15,6 @@ export interface Payload {
 
 /** What {@link encodePayload} and {@link decodePayload} go by. */
 export interface PayloadOptions {
-  readonly codec: Codec
   readonly compressAbove: number
   readonly maxValueBytes: number
 }
@@ -25,8 +24,8 @@ export interface PayloadOptions {
  *
  * @throws `LARDER_CACHE_NOT_SERIALIZABLE`
  */
-export function encodePayload(key: string, value: unknown, options: PayloadOptions): Payload {
-  const { codec, compressAbove, maxValueBytes } = options
+export function encodePayload(key: string, value: unknown, codec: Codec, options: PayloadOptions): Payload {
+  const { compressAbove, maxValueBytes } = options
   if (value === undefined) return { kind: 'undefined', compressed: false, payload: Buffer.alloc(0), size: 0 }
   const kind = Buffer.isBuffer(value) ? 'buffer' : value instanceof Uint8Array ? 'bytes' : 'codec'
   const bytes = kind === 'codec' ? encode(key, value, codec) : Buffer.from(value as Uint8Array)
@@ -36,7 +35,7 @@ export function encodePayload(key: string, value: unknown, options: PayloadOptio
 }
 
 /** The value of an entry. Throws for bytes that the codec did not make, or that unpack to more than a value may take. */
-export function decodePayload(entry: Envelope, { codec, maxValueBytes }: PayloadOptions): unknown {
+export function decodePayload(entry: Envelope, codec: Codec, { maxValueBytes }: PayloadOptions): unknown {
   const { kind } = entry
   if (kind === 'undefined') return undefined
   if (kind === 'codec' && codec.decodeText && !entry.compressed) {

@@ -59,6 +59,7 @@ const plugin: FastifyPluginAsync<CacheAsideOptions> = async (fastify, raw) => {
   })
   const call = {
     ...options.call,
+    codec: options.codec,
     implicit: [namespaceTag('')],
     cache: options.name ?? options.namespace,
     app: fastify.server,
@@ -74,7 +75,7 @@ export const cacheAside: FastifyPluginAsync<CacheAsideOptions> = fp(plugin, {
 })
 
 function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace: Namespace): EngineParts {
-  const { codec, compressAbove, maxValueBytes, deadline, heartbeat, lease } = options
+  const { compressAbove, maxValueBytes, deadline, heartbeat, lease } = options
   const bounds = options.memory ?? { maxEntries: 10_000, maxBytes: 64 * 1024 ** 2 }
   const store = namespace.gate ? new RedisStore(namespace, namespace.gate) : MemoryStore.of(namespace, bounds)
   const onEvict = (): void => publish({ type: 'evict', cache: options.name ?? options.namespace, app: fastify.server })
@@ -89,7 +90,7 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
   }
   // Also a process that never stores a tagged entry itself invalidates those of the others.
   fastify.addHook('onReady', async () => void attach())
-  const payload = { codec, compressAbove, maxValueBytes }
+  const payload = { compressAbove, maxValueBytes }
   const reader = new Reader({ ...payload, namespace, store, memory })
   const draft: DraftOptions = { ...payload, namespace, reader }
   const loads = new Loads({ ...draft, store, lease, deadline, heartbeat, requireTags })

@@ -1,6 +1,6 @@
 import { Fence, type Namespace, type StandardSchema, type Tag, type Verdict } from '@larder/core'
 import type { Call } from './call-options.js'
-import { Copy, type Freshness, freshnessOf } from './copy.js'
+import { Copy, type Freshness, freshnessOf, suits } from './copy.js'
 import { asEntry, decodeSlot, decodeTags, type Envelope } from './envelope.js'
 import { deepFreeze } from './freeze.js'
 import type { Memory } from './memory.js'
@@ -10,8 +10,8 @@ import { READ_AT_ONCE, type Store } from './store.js'
 /** What was found under a key. */
 export type Found =
   | { readonly state: 'found'; readonly copy: Copy; readonly freshness: Exclude<Freshness, 'expired'> }
-  /** `refuse`: the id of an entry that is there and must not be used. */
-  | { readonly state: 'absent'; readonly refuse?: Buffer | undefined }
+  /** `refuse`: the id of an entry that is there and must not be used. `expired`: it, where it is kept to be revalidated. */
+  | { readonly state: 'absent'; readonly refuse?: Buffer | undefined; readonly expired?: Copy }
   /** Redis could not be asked. `copy`: the last one that was known, if `staleIfError` allows it. */
   | { readonly state: 'unavailable'; readonly copy: Copy | undefined }
 
@@ -58,7 +58,7 @@ export class Reader {
   /** A copy of this process that may be used; `undefined` when the store must be asked. */
   local(key: string, call: Call): { copy: Copy; freshness: Exclude<Freshness, 'expired'> } | undefined {
     const copy = this.#options.memory?.copies.get(key)
-    if (copy === undefined || copy.schema !== call.schema || copy.depth < call.implicit.length) return undefined
+    if (copy === undefined || !suits(copy, call)) return undefined
     const { clock, epochs, feed } = this.#namespace
     const now = clock.now()
     if (now > feed.trustedUntil || copy.connection !== feed.connection || now > copy.keptUntil) return undefined
@@ -97,11 +97,11 @@ export class Reader {
     // Written so that a date which is no number is not fresh.
     if (envelope === undefined || !(now + this.#namespace.offset < envelope.freshUntil)) return NOT_FRESH
     const { epoch } = envelope
-    if (!(epoch > 0) || !envelope.isOf(this.#options.codec.id)) return NOT_FRESH
+    if (!(epoch > 0) || !envelope.isOf(call.codec.id)) return NOT_FRESH
     const tags = this.#tagsOf(envelope, call.implicit)
     if (tags === undefined || this.#namespace.epochs.verdict(tags, epoch, now) !== 'fresh') return NOT_FRESH
     try {
-      return decodePayload(envelope, this.#options)
+      return decodePayload(envelope, call.codec, this.#options)
     } catch {
       return NOT_FRESH
     }
@@ -184,12 +184,12 @@ export class Reader {
   }
 
   /** The copy of a value, as every hit will give it. Throws for bytes that the codec did not make. */
-  revive(envelope: Envelope, tags: readonly Tag[], { implicit }: Call): Copy {
-    const value = decodePayload(envelope, this.#options)
-    const plain = envelope.kind === 'undefined' || (envelope.kind === 'codec' && this.#options.codec.freezable)
-    const frozen = plain && deepFreeze(value)
-    const revive = frozen ? undefined : (): unknown => decodePayload(envelope, this.#options)
-    return new Copy(envelope, tags, value, revive, implicit.length)
+  revive(envelope: Envelope, tags: readonly Tag[], { implicit, codec }: Call): Copy {
+    const value = decodePayload(envelope, codec, this.#options)
+    const plain = envelope.kind === 'undefined' || (envelope.kind === 'codec' && codec.freezable)
+    const shared = (envelope.kind === 'codec' && codec.immutable) || (plain && deepFreeze(value))
+    const revive = shared ? undefined : (): unknown => decodePayload(envelope, codec, this.#options)
+    return new Copy(envelope, tags, value, revive, implicit.length, codec)
   }
 
   /** All tags that an entry stands or falls with; entries have few different lists, so each is made once. */
@@ -212,11 +212,12 @@ export class Reader {
 
   #weigh(envelope: Envelope, tags: readonly Tag[], verdict: Exclude<Verdict, 'unknown'>, call: Call): Found {
     const refused: Found = { state: 'absent', refuse: envelope.id }
-    if (verdict === 'invalid' || !envelope.isOf(this.#options.codec.id)) return refused
+    if (verdict === 'invalid' || !envelope.isOf(call.codec.id)) return refused
     const freshness = freshnessOf(envelope, this.#namespace.now(), verdict === 'stale')
-    if (freshness === 'expired') return refused
+    if (freshness === 'expired' && call.retain === 0) return refused
     try {
-      return { state: 'found', copy: this.revive(envelope, tags, call), freshness }
+      const copy = this.revive(envelope, tags, call)
+      return freshness === 'expired' ? { ...refused, expired: copy } : { state: 'found', copy, freshness }
     } catch {
       return refused
     }
@@ -227,8 +228,7 @@ export class Reader {
     const { epochs } = this.#namespace
     const usable =
       copy !== undefined &&
-      copy.depth >= call.implicit.length &&
-      copy.schema === call.schema &&
+      suits(copy, call) &&
       this.#namespace.now() < copy.errorUntil &&
       copy.errorUntil > copy.freshUntil &&
       epochs.lastVerdict(copy.tags, copy.epoch) !== 'invalid'
@@ -244,7 +244,7 @@ export async function conform(copy: Copy, envelope: Envelope, schema: StandardSc
     const { value } = result
     const same = value === copy.value
     const revive = same ? copy.revive : deepFreeze(value) ? undefined : () => structuredClone(value)
-    return new Copy(envelope, copy.tags, value, revive, copy.depth, schema)
+    return new Copy(envelope, copy.tags, value, revive, copy.depth, copy.codec, schema)
   } catch {
     return undefined
   }

@@ -13,8 +13,9 @@ export async function put(engine: Engine, key: string, value: unknown, call: Cal
   if (call.tags) requireTags()
   call.signal?.throwIfAborted()
   engine.touch(key)
-  const epoch = await readEpoch(engine, call)
-  const result = new LoadResult(new AbortController().signal, undefined, requireTags)
+  // Without a lease the load had no epoch, and nothing may be stored of it.
+  const epoch = call.epoch === undefined ? await readEpoch(engine, call) : call.epoch || undefined
+  const result = new LoadResult(new AbortController().signal, {}, requireTags)
   const made = await draft(key, { value, result, epoch: epoch ?? 0, loadMs: 0 }, call, options, true)
   publish({ type: 'invalidate', cache: call.cache, app: call.app, what: 'set' })
   await finish(engine, key, call, made, async (bytes) => {
@@ -42,7 +43,7 @@ export async function writeThrough(engine: Engine, key: string, write: Write<unk
     readEpoch(engine, call),
   ])
   const stop = keep(() => store.renew(key, ticket, lease, false), lease)
-  const result = new LoadResult(call.signal ?? new AbortController().signal, undefined, requireTags)
+  const result = new LoadResult(call.signal ?? new AbortController().signal, {}, requireTags)
   const began = namespace.clock.now()
   let made: Draft
   try {

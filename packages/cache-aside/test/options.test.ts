@@ -35,11 +35,13 @@ t.test('the defaults are what the README says', async (t) => {
     maxValueBytes: 8 * 1024 * 1024,
   })
   t.equal(json.id, 'json')
-  const { implicit: _, cache: __, app: ___, ...entry } = call
+  const { implicit: _, cache: __, app: ___, codec, ...entry } = call
+  t.equal(codec, json)
   t.strictSame(entry, {
     ttl: 300_000,
     staleWhileRevalidate: 0,
     staleIfError: 0,
+    retain: 0,
     jitter: 0,
     eager: 0,
     softTimeout: undefined,
@@ -48,6 +50,7 @@ t.test('the defaults are what the README says', async (t) => {
     clone: false,
     tags: undefined,
     signal: undefined,
+    epoch: undefined,
     force: false,
     schema: undefined,
   })
@@ -63,7 +66,19 @@ t.test('the README names every option and every error code, and no other', async
   }
   const { call, heartbeat: _, ...options } = resolveOptions({})
   t.strictSame(named('Options of the registration'), [...Object.keys(options), 'feed.heartbeat'].sort())
-  const calls = ['tags', 'signal', 'force', 'schema', 'implicit', 'cache', 'app', 'softTimeout', 'hardTimeout']
+  const calls = [
+    'tags',
+    'signal',
+    'force',
+    'epoch',
+    'codec',
+    'schema',
+    'implicit',
+    'cache',
+    'app',
+    'softTimeout',
+    'hardTimeout',
+  ]
   const entry = Object.keys(call).filter((name) => !calls.includes(name))
   t.strictSame(named('Options of an entry'), [...entry, 'timeout'].sort())
   const codes = Object.values(errors).map((Type) => new (Type as new () => { code: string })().code)

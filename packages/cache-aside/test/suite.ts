@@ -3,6 +3,7 @@ import type { Site } from './setup.js'
 import { loading } from './suite/loading.js'
 import { many } from './suite/many.js'
 import { namespaces } from './suite/namespaces.js'
+import { plugins } from './suite/plugins.js'
 import { reading } from './suite/reading.js'
 import { removing } from './suite/removing.js'
 import { staleness } from './suite/staleness.js'
@@ -25,4 +26,5 @@ export function behaves(t: Test, site: Site): void {
   staleness(t, site)
   timeouts(t, site)
   tagging(t, site)
+  plugins(t, site)
 }

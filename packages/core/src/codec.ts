@@ -16,6 +16,11 @@ export interface Codec {
    * hit decodes anew.
    */
   readonly freezable: boolean
+  /**
+   * Nobody changes what it decodes, though it cannot be frozen: one value serves all hits as it is. Promised by who makes the codec.
+   * Default `false`.
+   */
+  readonly immutable?: boolean
 }
 
 /** JSON, the default codec. A `Date` becomes a string, for a miss as for a hit. */
