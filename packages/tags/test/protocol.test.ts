@@ -1,6 +1,10 @@
 import { startRedis, startWorker, type Worker } from '@larder/test-redis'
 import t, { type Test } from 'tap'
-import type { Checked, LeaseMutant, LeaseSize, Methods, TagSize } from './workers/models.js'
+import type { Checked } from './models/explore.js'
+import type { LeaseSize } from './models/lease-model.js'
+import type { LeaseMutant } from './models/lease-mutants.js'
+import type { TagSize } from './models/tag-model.js'
+import type { Methods } from './workers/models.js'
 
 /** Every state where there is time; in between as many as show each broken variant many times over. */
 const LIMIT = process.env.LARDER_NIGHTLY ? Number.POSITIVE_INFINITY : 2_500

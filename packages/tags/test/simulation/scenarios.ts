@@ -1,0 +1,165 @@
+import type { Mutant } from './mutants.js'
+import type { Program, Step } from './program.js'
+
+const program = (processes: number, ...steps: Step[]): Program => ({ processes, steps })
+
+/** A process that has a copy of `a`, and knows the tag. */
+const COPY: readonly Step[] = [
+  [0, 'read'],
+  [0, 'rest'],
+  [0, 'read'],
+  [0, 'rest'],
+]
+/** The tag is known, and `a` is not there. */
+const KNOWN: readonly Step[] = [
+  [0, 'read', 1],
+  [0, 'rest'],
+]
+
+/** Who does what, in the order in which the calls begin. */
+export const SCENARIOS: Readonly<Record<string, Program>> = {
+  'a load that an invalidation overtakes': program(1, [0, 'readSlowly'], [0, 'invalidate'], [0, 'read'], [0, 'read']),
+  'a load whose tags are computed, that an invalidation overtakes': program(
+    1,
+    [0, 'readComputed'],
+    [0, 'invalidate'],
+    [0, 'readComputed'],
+    [0, 'readComputed'],
+  ),
+  'a load that a deletion overtakes': program(1, ...KNOWN, [0, 'readSlowly'], [0, 'delete'], [0, 'read'], [0, 'read']),
+  'a load that a clear overtakes': program(1, [0, 'read'], [0, 'clear'], [0, 'read'], [0, 'getMany']),
+  'a load that a foreign deletion overtakes': program(
+    1,
+    ...KNOWN,
+    [0, 'readSlowly'],
+    [0, 'foreignDelete'],
+    [0, 'read'],
+    [0, 'read'],
+    [0, 'read'],
+  ),
+  'a load that a foreign SET overtakes, read from Redis': program(
+    1,
+    [0, 'readFromRedis'],
+    [0, 'foreignSet'],
+    [0, 'readFromRedis'],
+    [0, 'readFromRedis'],
+  ),
+  'a copy, and an invalidation here': program(1, ...COPY, [0, 'invalidate'], [0, 'read'], [0, 'read'], [0, 'read']),
+  'a copy, and a deletion here': program(1, ...COPY, [0, 'delete'], [0, 'read'], [0, 'read'], [0, 'read']),
+  'a copy, and a soft invalidation elsewhere': program(2, ...COPY, [1, 'invalidateSoftly'], [0, 'entry'], [0, 'entry']),
+  'a copy that is made while another process deletes': program(
+    2,
+    [1, 'read'],
+    ...KNOWN,
+    [0, 'read'],
+    [1, 'delete'],
+    [0, 'rest'],
+    [0, 'read'],
+  ),
+  'a copy that is made while another process invalidates': program(
+    2,
+    [1, 'read'],
+    ...KNOWN,
+    [0, 'read'],
+    [1, 'invalidate'],
+    [0, 'rest'],
+    [0, 'read'],
+  ),
+  'a feed that is lost, and a deletion elsewhere': program(
+    2,
+    ...COPY,
+    [0, 'cutFeed'],
+    [1, 'delete'],
+    [0, 'read'],
+    [0, 'beyondHeartbeat'],
+    [0, 'rest'],
+    [0, 'read'],
+  ),
+  'a feed that is lost, and an invalidation elsewhere': program(
+    2,
+    ...COPY,
+    [0, 'cutFeed'],
+    [1, 'invalidate'],
+    [0, 'beyondHeartbeat'],
+    [0, 'rest'],
+    [0, 'read'],
+  ),
+  'a feed that says nothing, and a deletion elsewhere': program(
+    2,
+    ...COPY,
+    [0, 'deafenFeed'],
+    [1, 'delete'],
+    [0, 'rest'],
+    [0, 'beyondHeartbeat'],
+    [0, 'read'],
+  ),
+  'a load that was voided, and who asks afterwards': program(
+    1,
+    [0, 'read'],
+    [0, 'foreignDelete'],
+    [0, 'rest'],
+    [0, 'read'],
+  ),
+  'a process that waits for another one’s load': program(2, [0, 'readSlowly'], [1, 'read'], [1, 'delete'], [1, 'read']),
+  'two writes that overlap': program(2, [0, 'writeThrough'], [1, 'writeThrough'], [0, 'read'], [1, 'get']),
+  'a write and a load': program(2, [0, 'read'], [1, 'writeThrough'], [0, 'read']),
+  'a loader that dies': program(2, [0, 'read'], [0, 'crash'], [1, 'read'], [1, 'invalidate'], [1, 'read']),
+  'a writer that dies': program(2, [0, 'writeThrough'], [0, 'crash'], [1, 'read']),
+  'a tag that is evicted during a load, after its invalidation': program(
+    2,
+    ...KNOWN,
+    [0, 'readSlowly'],
+    [1, 'invalidate'],
+    [0, 'evictTag'],
+    [0, 'evictClock'],
+    [0, 'read'],
+  ),
+  'an entry that is evicted during a load': program(2, [0, 'read'], [0, 'evictEntry'], [1, 'invalidate'], [0, 'read']),
+  'a refresh that an invalidation overtakes': program(
+    2,
+    [0, 'read'],
+    [0, 'rest'],
+    [0, 'expire'],
+    [0, 'read'],
+    [1, 'invalidate'],
+    [0, 'read'],
+  ),
+  'a deletion while Redis cannot be reached': program(
+    2,
+    [0, 'read'],
+    [1, 'read'],
+    [0, 'rest'],
+    [0, 'cutCommands'],
+    [0, 'delete'],
+    [0, 'read'],
+    [0, 'beyondHeartbeat'],
+    [1, 'read'],
+  ),
+  'an invalidation while nothing of Redis can be reached': program(
+    2,
+    [1, 'read'],
+    ...COPY,
+    [0, 'cutFeed'],
+    [0, 'cutCommands'],
+    [0, 'invalidate'],
+    [0, 'read'],
+    [0, 'beyondHeartbeat'],
+    [1, 'read'],
+  ),
+  'a FLUSHALL among loads': program(2, [0, 'read'], [1, 'getMany'], [0, 'foreignFlush'], [0, 'getMany'], [1, 'read']),
+}
+
+/** What is broken on purpose, and the scenario that tells. */
+export const TELLING: Readonly<Record<Mutant, keyof typeof SCENARIOS>> = {
+  'no fence: a reply that crosses a message is kept': 'a copy that is made while another process deletes',
+  'no connection epoch: a lost feed is told to nobody': 'a feed that is lost, and a deletion elsewhere',
+  'a feed is trusted although it is silent': 'a feed that says nothing, and a deletion elsewhere',
+  'an invalidation holds here only when the feed tells of it': 'a copy, and an invalidation here',
+  'a local change does not detach the load under way': 'a copy, and a deletion here',
+  'a load under way is joined whatever was heard': 'a load that a foreign deletion overtakes',
+  'what is heard of tags is ignored': 'a copy that is made while another process invalidates',
+  'what Redis tells of entries is ignored': 'a copy that is made while another process deletes',
+  'what was invalidated while Redis was away is not repeated': 'a deletion while Redis cannot be reached',
+  'a load that was voided is kept all the same': 'a load that was voided, and who asks afterwards',
+  'every entry is as valid as when it was stored': 'a copy, and an invalidation here',
+}
