@@ -229,7 +229,7 @@ export class Cache {
     return wrap(this.#engine, this.#call, name, load, options)
   }
 
-  async #value(key: string, load: Load<unknown> | undefined, options: unknown): Promise<unknown> {
+  #value(key: string, load: Load<unknown> | undefined, options: unknown): Promise<unknown> {
     return this.#engine.give(key, load, resolveCall(options, this.#call))
   }
 

@@ -1,11 +1,11 @@
-import { Fence, type Namespace, type StandardSchema, type Tag, type Verdict } from '@larder/core'
+import { Fence, type Namespace, READ_AT_ONCE, type StandardSchema, type Tag, type Verdict } from '@larder/core'
 import type { Call } from './call-options.js'
 import { Copy, type Freshness, freshnessOf, suits } from './copy.js'
 import { asEntry, decodeSlot, decodeTags, type Envelope } from './envelope.js'
 import { deepFreeze } from './freeze.js'
 import type { Memory } from './memory.js'
 import { decodePayload, type PayloadOptions } from './payload.js'
-import { READ_AT_ONCE, type Store } from './store.js'
+import type { Store } from './store.js'
 
 /** What was found under a key. */
 export type Found =

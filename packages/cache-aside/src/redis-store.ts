@@ -7,10 +7,11 @@ import {
   loadScript,
   masters,
   type Namespace,
+  READ_AT_ONCE,
   type Reply,
   type Script,
 } from '@larder/core'
-import { type Grant, READ_AT_ONCE, type Store } from './store.js'
+import type { Grant, Store } from './store.js'
 
 const LEASE = loadScript(import.meta.url, './lease.lua')
 const FILL = loadScript(import.meta.url, './fill.lua')

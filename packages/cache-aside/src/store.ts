@@ -6,9 +6,6 @@ export type Grant =
   /** Somebody else loads or writes it, for `wait` milliseconds at most. */
   | { readonly state: 'refused'; readonly wait: number }
 
-/** Keys that one {@link Store.readMany} is best asked for: while these are decoded, Redis answers for the next. */
-export const READ_AT_ONCE = 25
-
 /**
  * The slots of a cache: for each key an entry or a placeholder, and a lease beside it. Keys are logical keys. One interface, two
  * stores: Redis and the memory of this process. All reject when the store cannot be asked.
@@ -20,7 +17,7 @@ export interface Store {
   alive(): Promise<unknown>
   /** What is in the slot. */
   read(key: string): Promise<Buffer | null>
-  /** What is in these slots, in their order. */
+  /** What is in these slots, in their order; best asked for `READ_AT_ONCE` keys. */
   readMany(keys: readonly string[]): Promise<(Buffer | null)[]>
   /** Leaves the placeholder where the key is absent, foreign, or the entry of id `refuse`. */
   lease(key: string, placeholder: Buffer, limit: number, refuse: Buffer | undefined): Promise<Grant>

@@ -49,16 +49,32 @@ export class Clock {
   /** Reads the time. */
   now(): number {
     const monotonic = this.#source.monotonic()
-    const wall = this.#source.wall()
     // Compared since then and not since the last reading, else each new millisecond of the wall clock would count as a leap.
-    const apart = wall - this.#wall - (monotonic - this.#monotonic)
-    if (apart > GRAIN || apart < -GRAIN) {
-      if (apart > 0) this.#slept += apart
-      this.#monotonic = monotonic
-      this.#wall = wall
-    }
-    this.#now = monotonic + this.#slept
+    const apart = this.#source.wall() - this.#wall - (monotonic - this.#monotonic)
+    this.#now = (apart > GRAIN || apart < -GRAIN ? this.#compare() : monotonic) + this.#slept
     return this.#now
+  }
+
+  /**
+   * Counts what the wall clock went further, and returns the monotonic time. A busy machine may take the processor away between the
+   * two readings, which is no leap: only two that were taken together are compared, or the fifth.
+   */
+  #compare(): number {
+    let monotonic = this.#source.monotonic()
+    for (let attempt = 1; ; attempt++) {
+      const wall = this.#source.wall()
+      const after = this.#source.monotonic()
+      if (after - monotonic <= GRAIN || attempt === 5) {
+        const apart = wall - this.#wall - (monotonic - this.#monotonic)
+        if (apart > GRAIN) this.#slept += apart
+        if (apart > GRAIN || apart < -GRAIN) {
+          this.#monotonic = monotonic
+          this.#wall = wall
+        }
+        return after
+      }
+      monotonic = after
+    }
   }
 
   /**

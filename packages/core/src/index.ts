@@ -37,6 +37,7 @@ export {
   isCluster,
   keyPrefixOf,
   masters,
+  READ_AT_ONCE,
   type Reply,
 } from './gate.js'
 export { Heartbeat, type HeartbeatOptions } from './heartbeat.js'

@@ -97,6 +97,38 @@ t.test('a GET is shared by all who ask before it is written, and by nobody later
   await Promise.all([before, other])
 })
 
+t.test('GETs of one turn go out as MGETs of 25 keys, and what is no string is nothing', async (t) => {
+  const server = await serverOf(t)
+  const redis = client(t, server, { keyPrefix: 'prefix:' })
+  const { gate } = await gateOf(t, redis)
+  const keys = Array.from({ length: 60 }, (_, i) => `key ${i}`)
+  await redis.mset(keys.flatMap((key, i) => [key, `value ${i}`]))
+  await redis.lpush('list', 'item')
+  await server.resetCommandCounts()
+  const values = await Promise.all([...keys, 'list', 'none'].map((key) => gate.get(key)))
+  t.same(
+    values.map((value) => value && String(value)),
+    [...keys.map((_, i) => `value ${i}`), null, null],
+  )
+  t.same(await server.commandCounts(), { get: 1, mget: 3 })
+})
+
+t.test('a GET of the same turn sees what was written before it', async (t) => {
+  const server = await serverOf(t)
+  const { gate } = await gateOf(t, client(t, server))
+  const [, , read] = await Promise.all([gate.call('ping', []), gate.call('set', ['key', 'value']), gate.get('key')])
+  t.equal(String(read), 'value')
+})
+
+t.test('GETs of one turn reject at the deadline, each of them', async (t) => {
+  const server = await serverOf(t)
+  const { gate } = await gateOf(t, client(t, server), 100)
+  await server.pause()
+  const outcomes = await Promise.allSettled(Array.from({ length: 40 }, (_, i) => gate.get(`key ${i}`)))
+  t.ok(outcomes.every((one) => one.status === 'rejected' && one.reason.code === 'LARDER_REDIS_TIMEOUT'))
+  server.resume()
+})
+
 t.test('a GET that was held back by an open breaker is not remembered for later callers', async (t) => {
   const server = await serverOf(t)
   const redis = client(t, server, { lazyConnect: true })

@@ -66,15 +66,16 @@ t.test('G8: what is invalidated with Redis away is kept once each, and applied b
   await outbox.run(b.invalidation)
   t.equal(outbox.pending, 2)
   t.equal(a.applied, 0)
-  let atUp: unknown
+  let atUp: number[] = []
   namespace.gate?.breaker.onChange((up) => {
-    if (up) atUp = [a.applied, a.done, b.applied, b.done]
+    if (up) atUp = [a.applied, b.applied, a.done, b.done]
   })
   await server.start()
   await back(namespace)
-  t.same(atUp, [1, 5, 1, 1])
+  // Once at least: the feed repeats what was acknowledged lately before it is trusted again, and may have been first.
+  t.ok(atUp.slice(0, 2).every((times) => times === 1 || times === 2))
+  t.same(atUp.slice(2), [5, 1])
   t.equal(outbox.pending, 0)
-  // Once at least: the feed repeats what was acknowledged lately when it is trusted again, and may have done so by now.
   t.ok(Number(await server.cli('GET', 'count a')) >= 1)
 })
 
