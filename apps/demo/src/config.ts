@@ -12,11 +12,15 @@ export type Config = Readonly<{
   database: string | undefined
   /** The token that may change the catalogue. `ADMIN_TOKEN`, default `demo-admin`. */
   adminToken: string
+  /** What signs the cookies of sessions, the newest first; none: the shop makes one. `SESSION_SECRET`, comma-separated. */
+  sessionSecrets: readonly string[]
   /** From which level on the shop logs to stderr. `LOG_LEVEL`, default `warn`. */
   logLevel: string
 }>
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+const SECRET_LENGTH = 32
 
 /**
  * Reads the environment. An empty variable counts as unset.
@@ -26,17 +30,14 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  * const config = readConfig(process.env)
  */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
-  const { PORT, HOST, REDIS_URL, DATABASE_URL, ADMIN_TOKEN, LOG_LEVEL } = environment
+  const { PORT, HOST, REDIS_URL, DATABASE_URL, ADMIN_TOKEN, SESSION_SECRET, LOG_LEVEL } = environment
   return Object.freeze({
     port: readPort(PORT || '3000'),
     host: HOST || '127.0.0.1',
-    redis: (REDIS_URL || '')
-      .split(',')
-      .map((url) => url.trim())
-      .filter((url) => url !== '')
-      .map((url) => readUrl('REDIS_URL', url, ['redis:', 'rediss:'])),
+    redis: readList(REDIS_URL).map((url) => readUrl('REDIS_URL', url, ['redis:', 'rediss:'])),
     database: DATABASE_URL ? readUrl('DATABASE_URL', DATABASE_URL, ['postgres:', 'postgresql:']) : undefined,
     adminToken: ADMIN_TOKEN || 'demo-admin',
+    sessionSecrets: readList(SESSION_SECRET).map(readSecret),
     logLevel: readLogLevel(LOG_LEVEL || 'warn'),
   })
 }
@@ -45,6 +46,18 @@ function readPort(text: string): number {
   const port = Number(text)
   if (/^\d+$/.test(text) && port <= 65_535) return port
   throw new StartError(`PORT must be a number from 0 to 65535, got "${text}"`)
+}
+
+function readList(text = ''): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+function readSecret(text: string): string {
+  if (text.length >= SECRET_LENGTH) return text
+  throw new StartError(`SESSION_SECRET must have at least ${SECRET_LENGTH} characters, got ${text.length}`)
 }
 
 function readUrl(variable: string, text: string, protocols: string[]): string {

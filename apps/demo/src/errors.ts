@@ -21,8 +21,21 @@ export const BadFieldError = createError<[string, string]>('SHOP_BAD_FIELD', '%s
 /** 400: no line of an import could be taken. The message names the first bad line. */
 export const ImportRejectedError = createError<[string]>('SHOP_IMPORT_REJECTED', '%s', 400)
 
-/** 401: the route needs to know whose cart or history is meant. */
-export const UserRequiredError = createError('SHOP_USER_REQUIRED', 'Say who you are in the header `x-demo-user`', 401)
+/** 401: the route is about whoever is logged in, and nobody is. */
+export const UserRequiredError = createError('SHOP_USER_REQUIRED', 'Log in first: POST /session', 401)
+
+/** 401: there is no such user, or the password is another one; which of both is told to nobody. */
+export const BadCredentialsError = createError('SHOP_BAD_CREDENTIALS', 'The e-mail or the password is wrong', 401)
+
+/** 429: too many wrong passwords came from there. */
+export const TooManyAttemptsError = createError<[number]>(
+  'SHOP_TOO_MANY_ATTEMPTS',
+  'Too many wrong passwords, try again in %d seconds',
+  429,
+)
+
+/** 404: the user has no session of that id. */
+export const SessionNotFoundError = createError<[string]>('SHOP_SESSION_NOT_FOUND', 'You have no session %s', 404)
 
 /** 404: there is no order of that id, or it is another user's. */
 export const OrderNotFoundError = createError<[number]>('SHOP_ORDER_NOT_FOUND', 'You have no order %d', 404)

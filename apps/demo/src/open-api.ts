@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import { SESSION_COOKIE } from './user.js'
 
 /** Describes every route that is registered after it, as OpenAPI at `/documentation/json` and as a page at `/documentation`. */
 export const openApi = fp(async (app) => {
@@ -14,12 +15,14 @@ export const openApi = fp(async (app) => {
       },
       tags: [
         { name: 'products', description: 'The catalogue. Product answers say in `Cache-Status` what the cache did.' },
-        { name: 'cart', description: 'What belongs to one user, who is named by the header `x-demo-user`' },
+        { name: 'session', description: '`user1@example.com` … `user20@example.com`, password `larder`' },
+        { name: 'cart', description: 'What belongs to whoever is logged in' },
         { name: 'orders', description: 'Sold once, whatever fails, to who sends an `Idempotency-Key`' },
         { name: 'operation', description: 'How the shop is' },
       ],
       components: {
         securitySchemes: {
+          session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE, description: 'Set by `POST /session`' },
           admin: { type: 'http', scheme: 'bearer', description: '`$ADMIN_TOKEN`, `demo-admin` when unset' },
         },
       },

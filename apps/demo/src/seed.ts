@@ -2,6 +2,7 @@ import type { Queryable } from './database.js'
 import { AMOUNTS, type FakeData, makeFakeData } from './fake-data.js'
 import type { Progress } from './progress.js'
 import { TABLES } from './tables.js'
+import { seedUsers } from './users.js'
 
 const BATCH = 500
 /** Any number, the same in every shop: whoever holds it may make the tables. */
@@ -16,6 +17,7 @@ const LOCK = 5_246_373
 export async function seed(transaction: Queryable, onProgress: Progress): Promise<string> {
   await transaction.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
   for (const statement of TABLES.split(';').filter((text) => text.trim() !== '')) await transaction.query(statement)
+  await seedUsers(transaction)
   const known = await findIdentity(transaction)
   if (known !== undefined) return known
   await fill(transaction, await makeFakeData(), onProgress)

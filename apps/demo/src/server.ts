@@ -59,6 +59,11 @@ function welcome({ redis, adminToken }: Config, { database }: Shop, address: str
   Cache-Status says miss, then hit. Change a product, and every page that shows it is renewed:
     curl -X PUT ${address}/products/42 -H 'authorization: Bearer ${token}' \\
       -H 'content-type: application/json' -d '{ "price": 9.99 }'
+  Log in (user1 to user20), fill the cart, see where you are logged in:
+    curl -c cookies -H 'content-type: application/json' ${address}/session \\
+      -d '{ "email": "user1@example.com", "password": "larder" }'
+    curl -b cookies -X PUT ${address}/cart/42 -H 'content-type: application/json' -d '{ "quantity": 2 }'
+    curl -b cookies ${address}/sessions
 
   Ctrl-C stops it.
 `

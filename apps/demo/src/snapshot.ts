@@ -57,7 +57,7 @@ function fingerprint(): string {
   const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   const hash = createHash('sha256').update(TABLES)
   for (const name of ['@electric-sql/pglite', '@faker-js/faker']) hash.update(`${name}@${dependencies[name]}`)
-  for (const file of ['fake-data.js', 'seed.js', 'embedded.js'])
+  for (const file of ['fake-data.js', 'seed.js', 'users.js', 'embedded.js'])
     hash.update(readFileSync(new URL(file, import.meta.url)))
   return hash.digest('hex').slice(0, 16)
 }

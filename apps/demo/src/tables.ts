@@ -10,6 +10,12 @@ export const TABLES = `
     seeded_at timestamptz NOT NULL DEFAULT now()
   );
 
+  CREATE TABLE IF NOT EXISTS shop.users (
+    email text PRIMARY KEY,
+    password_hash text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+  );
+
   CREATE TABLE IF NOT EXISTS shop.categories (
     id integer PRIMARY KEY,
     name text NOT NULL UNIQUE

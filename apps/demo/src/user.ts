@@ -1,25 +1,38 @@
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import { UserRequiredError } from './errors.js'
 
-const HEADER = 'x-demo-user'
+/** The cookie of a session. */
+export const SESSION_COOKIE = 'sessionId'
 
-/** The header that says who is asking. */
-export const UserHeaders = Type.Object({
-  [HEADER]: Type.Optional(
-    Type.String({ pattern: '^[\\w.@+-]{1,64}$', description: 'Any name of up to 64 letters, digits and `.@+-_`' }),
-  ),
-})
+/** What OpenAPI says of routes that are about whoever is logged in. */
+export const byUser = [{ session: [] }]
 
-/** Who is asking; `undefined` for strangers. */
-export function userOf({ headers }: FastifyRequest): string | undefined {
-  const user = headers[HEADER]
-  return typeof user === 'string' ? user : undefined
+/** Who is logged in; `undefined` for strangers, and for all while sessions cannot be asked: for pages that all may see. */
+export function userOf(request: FastifyRequest): string | undefined {
+  if (request.cookies[SESSION_COOKIE] === undefined) return undefined
+  try {
+    return readUser(request)
+  } catch {
+    return undefined
+  }
 }
 
-/** @throws UserRequiredError for strangers */
+/**
+ * Who is logged in.
+ *
+ * @throws UserRequiredError for strangers; `LARDER_SESSIONS_UNAVAILABLE` when nobody can say
+ */
 export function requireUser(request: FastifyRequest): string {
-  const user = userOf(request)
+  const user = readUser(request)
   if (user === undefined) throw new UserRequiredError()
   return user
+}
+
+/** A hook that sends strangers away before their request is looked at. */
+export async function refuseStrangers(request: FastifyRequest): Promise<void> {
+  requireUser(request)
+}
+
+function readUser({ session }: FastifyRequest): string | undefined {
+  return session.userId === undefined ? undefined : String(session.userId)
 }

@@ -1,8 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Database, type Order, openDatabase, openPglite, type Product, type Statistics } from '@larder/demo'
+import {
+  type Database,
+  hashPassword,
+  type Order,
+  openDatabase,
+  openPglite,
+  type Product,
+  type Statistics,
+} from '@larder/demo'
 import { pollUntil, startRedis } from '@larder/test-redis'
 import t from 'tap'
-import { type Answer, type Problem, ShopClient } from './smoke/client.js'
+import { type Answer, type Login, type Problem, ShopClient } from './smoke/client.js'
 import { PostgresServer } from './smoke/postgres-server.js'
 import { ShopProcess } from './smoke/shop-process.js'
 
@@ -16,7 +24,7 @@ const STOCK = 55
 const PRICES = [0.1, 2.5, 19.99, 7, 120.35]
 
 type Reply = Answer<Order | Problem>
-type Purchase = { user: string; key: string; items: { productId: number; quantity: number }[] }
+type Purchase = { user: string; login: Login; key: string; items: { productId: number; quantity: number }[] }
 
 const pglite = await openPglite()
 const postgres = await PostgresServer.start(pglite)
@@ -28,6 +36,12 @@ t.teardown(async () => {
   await pglite.close()
   await redis.stop()
 })
+
+/** Users besides those of the demo. Their passwords are cheap to check: this is not about passwords. */
+async function addUsers(users: readonly string[]): Promise<void> {
+  const hash = await hashPassword('larder', { ln: 4, r: 8, p: 1 })
+  await database.query('INSERT INTO shop.users (email, password_hash) SELECT unnest($1::text[]), $2', [users, hash])
+}
 
 const open = async () => {
   const shop = new ShopProcess({ REDIS_URL: redis.url, DATABASE_URL: postgres.url })
@@ -42,14 +56,14 @@ const makeProducts = (client: ShopClient, stock: number) =>
     }),
   )
 
-/** Sends it until it is answered, each time to the next process; after a 503 when that says. */
-async function insist(clients: readonly ShopClient[], first: number, { items, user, key }: Purchase): Promise<Reply> {
+/** Sends it until it is answered, each time to the next process; after a 503 or 429 when that says. */
+async function insist(clients: readonly ShopClient[], first: number, { items, login, key }: Purchase): Promise<Reply> {
   const heard: unknown[] = []
   while (heard.length < MAX_ATTEMPTS) {
     const client = clients[(first + heard.length) % clients.length]!
     try {
-      const reply = await client.order<Order | Problem>(items, user, key)
-      if (reply.status !== 503) return reply
+      const reply = await client.order<Order | Problem>(items, login, key)
+      if (reply.status !== 503 && reply.status !== 429) return reply
       heard.push(reply.body)
       await sleep(Number(reply.headers.get('retry-after')) * 1_000)
     } catch (error) {
@@ -70,7 +84,9 @@ for (const [when, query, sold] of deaths)
     t.teardown(() => Promise.all([dying.shop.stop(), heir.shop.stop()]))
     const [product] = await makeProducts(heir.client, 10)
     const page = `/products/${product!.id}`
-    const [user, items] = [`buyer-${sold}`, [{ productId: product!.id, quantity: 3 }]]
+    const [user, items] = [`buyer-${sold}@example.com`, [{ productId: product!.id, quantity: 3 }]]
+    await addUsers([user])
+    const login = await heir.client.login(user)
     const kept = async () =>
       (await database.query('SELECT status, body FROM shop.order_answers WHERE user_id = $1', [user])).rows
     await heir.client.get(page)
@@ -79,15 +95,15 @@ for (const [when, query, sold] of deaths)
       postgres.onQuery = undefined
       await dying.shop.stop('SIGKILL')
     }
-    await t.rejects(dying.client.order(items, user, 'crash'))
+    await t.rejects(dying.client.order(items, login, 'crash'))
     const before = await kept()
-    const answer = await heir.client.order<Order>(items, user, 'crash')
+    const answer = await heir.client.order<Order>(items, login, 'crash')
     t.match(answer, { status: 201, body: { items: [{ quantity: 3 }], total: 0.3 } })
     t.same(before, sold ? [{ status: 201, body: answer.body }] : [])
     t.equal(answer.headers.get('idempotent-replayed'), sold ? 'true' : null)
     t.same(await kept(), [{ status: 201, body: answer.body }])
     t.equal((await heir.client.get<Product>(page)).body.stock, 7)
-    t.same((await heir.client.get<{ items: Order[] }>('/orders', user)).body.items, [answer.body])
+    t.same((await heir.client.get<{ items: Order[] }>('/orders', login)).body.items, [answer.body])
   })
 
 t.test('200 buyers, 4 processes, one killed: what was told is what was sold, once each', async (t) => {
@@ -99,11 +115,14 @@ t.test('200 buyers, 4 processes, one killed: what was told is what was sold, onc
 
   let answered = 0
   let killed: Promise<unknown> | undefined
+  const users = Array.from({ length: BUYERS }, (_, i) => `many-${i}@example.com`)
+  await addUsers(users)
+  const logins = await Promise.all(users.map((user, i) => clients[i % PROCESSES]!.login(user)))
   const begun = performance.now()
-  const purchases = Array.from({ length: BUYERS }, (_, i): Purchase => {
+  const purchases = logins.map((login, i): Purchase => {
     const chosen = products.filter((_, p) => p === i % 5 || p === (i >> 2) % 5)
     const items = chosen.map(({ id }, position) => ({ productId: id, quantity: 1 + ((i + position) % 2) }))
-    return { user: `many-${i}`, key: `purchase-${i}`, items: i % 3 === 0 ? items.reverse() : items }
+    return { user: login.user, login, key: `purchase-${i}`, items: i % 3 === 0 ? items.reverse() : items }
   })
   const outcomes = await Promise.all(
     purchases.map(async (purchase, i) => {

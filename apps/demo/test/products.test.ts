@@ -1,5 +1,6 @@
 import { buildApp, type Product, type ProductPage, readConfig } from '@larder/demo'
 import t from 'tap'
+import { login } from './login.js'
 
 const ADMIN = { authorization: 'Bearer demo-admin' }
 
@@ -79,7 +80,7 @@ t.test('every error has one shape, and what nobody foresaw tells nothing', async
       400,
       'FST_ERR_CTP_INVALID_JSON_BODY',
     ],
-    [{ method: 'GET', url: '/cart', headers: { 'x-demo-user': 'ann' } }, 500, 'SHOP_INTERNAL_ERROR'],
+    [{ method: 'GET', url: '/cart', headers: await login(app) }, 500, 'SHOP_INTERNAL_ERROR'],
   ] as const
   for (const [request, statusCode, code] of cases) {
     const answer = await app.inject(request)

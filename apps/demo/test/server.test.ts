@@ -42,6 +42,8 @@ t.test('says what it runs on and where, and ends within 5 s of each signal', asy
     t.match(shop.output, /memory of this process/)
     t.match(shop.output, /PGlite/)
     t.match(shop.output, `curl -i ${address}/products/42`)
+    t.match(shop.output, 'user1@example.com')
+    t.match(shop.errors, /SESSION_SECRET is unset/)
     // A connection that is kept open must not keep the shop.
     await fetch(`${address}/health`)
     const { code, milliseconds } = await shop.stop(signal)

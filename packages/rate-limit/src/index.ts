@@ -1,3 +1,4 @@
+export { normalizeIP } from '@fastify/rate-limit'
 export type { Duration, RedisOption } from '@larder/core'
 export type { AlgorithmName } from './algorithm.js'
 export { type RateLimitEvent, rateLimitChannel, type Source } from './channel.js'

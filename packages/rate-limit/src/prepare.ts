@@ -9,10 +9,14 @@ export const REPLY: unique symbol = Symbol('larder.rate-limit.reply')
 
 type Linked = FastifyRequest & { [REPLY]?: FastifyReply | null }
 
-/** Whose session it is, if there is one. */
+/** Whose session it is, if there is one; who cannot be asked for it counts by address, as a route that needs none must not fail. */
 function userOf(request: FastifyRequest): string | undefined {
-  const userId: unknown = (request as { session?: { userId?: unknown } | null }).session?.userId
-  return userId === undefined || userId === null ? undefined : String(userId)
+  try {
+    const userId: unknown = (request as { session?: { userId?: unknown } | null }).session?.userId
+    return userId === undefined || userId === null ? undefined : String(userId)
+  } catch {
+    return undefined
+  }
 }
 
 /** The session's user, else the address, as `@fastify/rate-limit` puts it. */

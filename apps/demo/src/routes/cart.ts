@@ -3,10 +3,11 @@ import { Type } from 'typebox'
 import { Cart, CartChange, type Carts } from '../cart.js'
 import { problems } from '../problem.js'
 import { Id } from '../product.js'
-import { requireUser, UserHeaders } from '../user.js'
+import { byUser, refuseStrangers, requireUser } from '../user.js'
 
 /** One's own cart. */
 export const cartRoutes: FastifyPluginAsyncTypebox<{ carts: Carts }> = async (app, { carts }) => {
+  app.addHook('onRequest', refuseStrangers)
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'private, no-store')
   })
@@ -17,7 +18,7 @@ export const cartRoutes: FastifyPluginAsyncTypebox<{ carts: Carts }> = async (ap
       schema: {
         tags: ['cart'],
         summary: 'My cart',
-        headers: UserHeaders,
+        security: byUser,
         response: { 200: Cart, ...problems },
       },
     },
@@ -31,7 +32,7 @@ export const cartRoutes: FastifyPluginAsyncTypebox<{ carts: Carts }> = async (ap
         tags: ['cart'],
         summary: 'Put a product into my cart',
         description: 'Quantity 0 takes it out.',
-        headers: UserHeaders,
+        security: byUser,
         params: Type.Object({ productId: Id }),
         body: CartChange,
         response: { 200: Cart, ...problems },

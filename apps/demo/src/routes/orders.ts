@@ -4,12 +4,14 @@ import { Order, OrderDraft } from '../order.js'
 import type { Orders } from '../orders.js'
 import { problems } from '../problem.js'
 import { Id } from '../product.js'
-import { requireUser, UserHeaders } from '../user.js'
+import { byUser, refuseStrangers, requireUser } from '../user.js'
+
+/** Of each user, in any process. What is no order at all is not counted. */
+const LIMIT = { max: 10, timeWindow: '1 minute', policy: 'orders', hook: 'preHandler' } as const
 
 const IDEMPOTENCY_KEY = 'idempotency-key'
 
 const OrderHeaders = Type.Object({
-  ...UserHeaders.properties,
   [IDEMPOTENCY_KEY]: Type.String({
     pattern: '^[\\x21-\\x7e]{1,200}$',
     description: 'One for each order, such as a UUID; the same one when the order is sent again',
@@ -18,6 +20,7 @@ const OrderHeaders = Type.Object({
 
 /** To buy, and what one has bought. */
 export const orderRoutes: FastifyPluginAsyncTypebox<{ orders: Orders }> = async (app, { orders }) => {
+  app.addHook('onRequest', refuseStrangers)
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'private, no-store')
   })
@@ -25,13 +28,16 @@ export const orderRoutes: FastifyPluginAsyncTypebox<{ orders: Orders }> = async 
   app.post(
     '/orders',
     {
+      config: { rateLimit: LIMIT },
       schema: {
         tags: ['orders'],
         summary: 'Buy',
+        security: byUser,
         description:
           'All or nothing. Send it again with the same `Idempotency-Key` after a lost answer or a 503: it is sold once, and ' +
           'answered as the first time (then with `Idempotent-Replayed: true`). 404 names a product that is unknown, 409 one of ' +
-          'which there is not enough; these answers are kept too. 422: the key stood for another order.',
+          'which there is not enough; these answers are kept too. 422: the key stood for another order. 429: ten orders a minute are enough; `Retry-After` says ' +
+          'when there is room again.',
         headers: OrderHeaders,
         body: OrderDraft,
         response: { 201: Order, ...problems },
@@ -52,7 +58,7 @@ export const orderRoutes: FastifyPluginAsyncTypebox<{ orders: Orders }> = async 
       schema: {
         tags: ['orders'],
         summary: 'My last 50 orders, newest first',
-        headers: UserHeaders,
+        security: byUser,
         response: { 200: Type.Object({ items: Type.Array(Order) }), ...problems },
       },
     },
@@ -65,7 +71,7 @@ export const orderRoutes: FastifyPluginAsyncTypebox<{ orders: Orders }> = async 
       schema: {
         tags: ['orders'],
         summary: 'An order of mine',
-        headers: UserHeaders,
+        security: byUser,
         params: Type.Object({ id: Id }),
         response: { 200: Order, ...problems },
       },

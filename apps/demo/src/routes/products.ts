@@ -5,7 +5,7 @@ import type { Catalogue } from '../catalogue.js'
 import { BadFieldError, ProductNotFoundError } from '../errors.js'
 import { problems } from '../problem.js'
 import { Id, Product, ProductChange, ProductDraft, ProductPage, ProductQuery } from '../product.js'
-import { UserHeaders, userOf } from '../user.js'
+import { userOf } from '../user.js'
 import type { Visits } from '../visits.js'
 
 const ProductId = Type.Object({ id: Id })
@@ -50,7 +50,6 @@ export const productRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalogue; vi
         summary: 'A product',
         description: 'Cached for ten minutes, then served stale for up to a minute while it is loaded again.',
         params: ProductId,
-        headers: UserHeaders,
         response: { 200: Product, ...problems },
       },
     },

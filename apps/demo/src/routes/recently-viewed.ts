@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Catalogue } from '../catalogue.js'
 import { problems } from '../problem.js'
 import { Product } from '../product.js'
-import { requireUser, UserHeaders } from '../user.js'
+import { byUser, requireUser } from '../user.js'
 import { HISTORY, type Visits } from '../visits.js'
 
 /** What a user looked at last. */
@@ -17,7 +17,7 @@ export const recentlyViewedRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalo
       schema: {
         tags: ['cart'],
         summary: `The last ${HISTORY} products I looked at, newest first`,
-        headers: UserHeaders,
+        security: byUser,
         response: { 200: Type.Object({ items: Type.Array(Product) }), ...problems },
       },
     },

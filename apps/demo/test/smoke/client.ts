@@ -5,6 +5,14 @@ export type Answer<Body> = { status: number; headers: Headers; body: Body }
 export type Problem = { statusCode: number; code: string; error: string; message: string }
 
 const ADMIN = { authorization: 'Bearer demo-admin' }
+const JSON_BODY = { 'content-type': 'application/json' }
+
+/** A browser that has logged in: what it sends along, to any process. */
+export type Login = { readonly user: string; readonly cookie: string }
+
+let users = 0
+/** The demo users in turn, so that few checks share one; the last two are for those that want one to themselves. */
+const nextUser = () => `user${(users++ % 18) + 1}@example.com`
 
 /** Talks to one shop as a user would. */
 export class ShopClient {
@@ -14,27 +22,40 @@ export class ShopClient {
     this.#address = address
   }
 
-  /** Reads; as `user` where given. */
-  get<Body>(path: string, user?: string): Promise<Answer<Body>> {
-    return this.#send<Body>('GET', path, { ...(user && { headers: { 'x-demo-user': user } }) })
+  /** Logs in, as one demo user after the other. */
+  async login(user: string = nextUser(), password = 'larder', headers: Record<string, string> = {}): Promise<Login> {
+    const init = { headers: { ...JSON_BODY, ...headers }, body: JSON.stringify({ email: user, password }) }
+    const answer = await this.#send<unknown>('POST', '/session', init)
+    const [cookie = ''] = answer.headers.getSetCookie().map((one) => one.split(';', 1)[0] as string)
+    if (cookie === '') throw new Error(`No login as ${user}: ${answer.status} ${JSON.stringify(answer.body)}`)
+    return { user, cookie }
   }
 
-  /** Sends JSON as `user`. */
-  put<Body>(path: string, body: unknown, user: string): Promise<Answer<Body>> {
-    const headers = { 'content-type': 'application/json', 'x-demo-user': user }
-    return this.#send<Body>('PUT', path, { headers, body: JSON.stringify(body) })
+  /** Reads; as who has logged in. */
+  get<Body>(path: string, as?: Login): Promise<Answer<Body>> {
+    return this.#send<Body>('GET', path, { headers: cookieOf(as) })
   }
 
-  /** Buys as `user`. */
-  order<Body>(items: object[], user: string, key: string): Promise<Answer<Body>> {
-    const headers = { 'content-type': 'application/json', 'x-demo-user': user, 'idempotency-key': key }
+  /** Deletes, as who has logged in. */
+  delete<Body>(path: string, as?: Login): Promise<Answer<Body>> {
+    return this.#send<Body>('DELETE', path, { headers: cookieOf(as) })
+  }
+
+  /** Sends JSON as who has logged in. */
+  put<Body>(path: string, body: unknown, as: Login): Promise<Answer<Body>> {
+    return this.#send<Body>('PUT', path, { headers: { ...JSON_BODY, ...cookieOf(as) }, body: JSON.stringify(body) })
+  }
+
+  /** Buys as who has logged in. */
+  order<Body>(items: object[], as: Login, key: string): Promise<Answer<Body>> {
+    const headers = { ...JSON_BODY, ...cookieOf(as), 'idempotency-key': key }
     return this.#send<Body>('POST', '/orders', { headers, body: JSON.stringify({ items }) })
   }
 
   /** Sends JSON, or nothing, as the administrator. */
   change<Body>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer<Body>> {
     if (body === undefined) return this.#send<Body>(method, path, { headers: ADMIN })
-    const headers = { ...ADMIN, 'content-type': 'application/json' }
+    const headers = { ...ADMIN, ...JSON_BODY }
     return this.#send<Body>(method, path, { headers, body: JSON.stringify(body) })
   }
 
@@ -46,8 +67,7 @@ export class ShopClient {
 
   /** Sends JSON as nobody. */
   async asStranger<Body>(method: string, path: string, body: unknown): Promise<Answer<Body>> {
-    const headers = { 'content-type': 'application/json' }
-    return this.#send<Body>(method, path, { headers, body: JSON.stringify(body) })
+    return this.#send<Body>(method, path, { headers: JSON_BODY, body: JSON.stringify(body) })
   }
 
   async #send<Body>(method: string, path: string, init: RequestInit): Promise<Answer<Body>> {
@@ -56,4 +76,8 @@ export class ShopClient {
     const json = answer.headers.get('content-type')?.startsWith('application/json')
     return { status: answer.status, headers: answer.headers, body: (json ? JSON.parse(text) : text) as Body }
   }
+}
+
+function cookieOf(as: Login | undefined): Record<string, string> {
+  return as === undefined ? {} : { cookie: as.cookie }
 }
