@@ -30,7 +30,8 @@ async function installed() {
   return (code === 0 && onPath(NAMES)) || fail(`apt could not install redis-server. ${ADVICE}`)
 }
 
-function onPath(names) {
+/** The first of these programs that is on `PATH`. */
+export function onPath(names) {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable)
 }

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { findPrometheus } from './promtool.mjs'
 import { redisServer } from './redis-server.mjs'
 import { build, install, isChatter, isStart, root, say, turbo, workspacePackages } from './workspace.mjs'
 
@@ -18,6 +19,7 @@ let reported = false
 
 const env = { ...(await install()), REDIS_SERVER: await redisServer() }
 say(`Redis server: ${env.REDIS_SERVER}`)
+await findPrometheus()
 forgetCounts()
 forgetRemovedTests()
 say('Building')

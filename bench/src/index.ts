@@ -4,6 +4,7 @@ import { invalidate } from './invalidate.js'
 import { leaderboards } from './leaderboard.js'
 import { lockSuite } from './locks.js'
 import { memory } from './memory.js'
+import { metricsCost } from './metrics.js'
 import { peers } from './peers.js'
 import { processes } from './processes.js'
 import { rateLimits } from './rate-limit.js'
@@ -22,6 +23,7 @@ const SUITES: readonly Suite[] = [
   rateLimits,
   sessions,
   leaderboards,
+  metricsCost,
 ]
 
 function isRow(result: Result): result is Row {

@@ -3,6 +3,7 @@ import fastifyRedis from '@fastify/redis'
 import cacheAside from '@larder/cache-aside'
 import leaderboard from '@larder/leaderboard'
 import locks from '@larder/locks'
+import metrics from '@larder/metrics'
 import rateLimit from '@larder/rate-limit'
 import sessions from '@larder/sessions'
 import tags from '@larder/tags'
@@ -35,6 +36,7 @@ export async function registerPlugins(app: FastifyInstance, { config, database, 
   })
   if (redis) await app.register(fastifyRedis, { client: redis })
 
+  await app.register(metrics)
   const shared = { redis: redis ?? (false as const), namespace: 'shop' }
   // One database, one cache: what is cached of another database's rows must never be found.
   await app.register(cacheAside, { ...shared, version: database.identity, staleIfError: '1h' })

@@ -16,5 +16,7 @@ export function tellTrip(client: object, since: number, error?: Error): void {
 
 function outcomeOf(error: Error): CommandOutcome {
   if (error instanceof RedisTimeoutError) return 'timeout'
-  return error instanceof RedisUnavailableError ? 'unavailable' : 'refused'
+  if (error instanceof RedisUnavailableError) return 'unavailable'
+  // The script is sent as a whole then: nothing went wrong.
+  return error.message.startsWith('NOSCRIPT') ? 'ok' : 'refused'
 }

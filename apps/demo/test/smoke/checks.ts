@@ -3,6 +3,7 @@ import type { Check } from './check.js'
 import { cartChecks } from './checks/cart.js'
 import { catalogueChangeChecks } from './checks/catalogue-changes.js'
 import { leaderboardChecks } from './checks/leaderboards.js'
+import { metricsChecks } from './checks/metrics.js'
 import { operationChecks } from './checks/operation.js'
 import { orderChecks } from './checks/orders.js'
 import { productChecks } from './checks/products.js'
@@ -21,6 +22,7 @@ const routes: readonly Check[] = [
 /** Every route, as a user would use it. */
 export const checks: readonly Check[] = [
   ...routes,
+  ...metricsChecks,
   {
     route: 'GET /documentation',
     sees: 'a page, and OpenAPI of every route',

@@ -1,0 +1,86 @@
+import cacheAside, { type CacheAsideOptions } from '@larder/cache-aside'
+import events from '@larder/events'
+import leaderboard from '@larder/leaderboard'
+import locks from '@larder/locks'
+import metrics, { type MetricsOptions } from '@larder/metrics'
+import rateLimit from '@larder/rate-limit'
+import sessions from '@larder/sessions'
+import tags from '@larder/tags'
+import { type RedisEndpoint, uniqueNamespace } from '@larder/test-redis'
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Redis } from 'ioredis'
+import type { Test } from 'tap'
+
+/** What a subtest of tap is given. */
+export type T = Pick<Test, 'teardown'>
+
+/** An application with metrics and a cache. */
+export async function open(
+  t: T,
+  options: MetricsOptions = {},
+  cache: CacheAsideOptions = {},
+): Promise<{ app: FastifyInstance; namespace: string }> {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const namespace = cache.namespace ?? uniqueNamespace()
+  await app.register(metrics, options)
+  await app.register(cacheAside, { redis: false, ...cache, namespace })
+  await app.ready()
+  return { app, namespace }
+}
+
+/** An application with every plugin. */
+export async function openAll(t: T, redis: Redis | false, options: MetricsOptions = {}): Promise<FastifyInstance> {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const shared = { redis, namespace: uniqueNamespace() }
+  await app.register(cacheAside, shared)
+  await app.register(tags, shared)
+  await app.register(locks, shared)
+  await app.register(sessions, { ...shared, secret: 's'.repeat(32), cookie: { secure: false } })
+  await app.register(rateLimit, { ...shared, max: 2, global: false })
+  await app.register(events, shared)
+  await app.register(leaderboard, shared)
+  await app.register(metrics, options)
+  app.get('/limited', { config: { rateLimit: { max: 1 } } }, async () => 'ok')
+  app.post('/login', async (request) => {
+    await request.login('ann')
+    return 'ok'
+  })
+  app.post('/logout', async (request) => {
+    await request.logout()
+    return 'ok'
+  })
+  await app.ready()
+  return app
+}
+
+/** A client that ends with the test. */
+export function client(t: T, server: Pick<RedisEndpoint, 'client'>): Redis {
+  const redis = server.client()
+  t.teardown(() => redis.disconnect())
+  return redis
+}
+
+/** The samples of what Prometheus reads, as `name{labels}` to value. */
+export function samples(text: string): Map<string, number> {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]))
+}
+
+/** What the route answers. */
+export async function scrape(app: FastifyInstance, url = '/metrics'): Promise<Map<string, number>> {
+  const answer = await app.inject(url)
+  if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${answer.body}`)
+  return samples(answer.body)
+}
+
+/** The code of the error that a call rejects with. */
+export async function codeOf(promise: PromiseLike<unknown>): Promise<string | undefined> {
+  try {
+    await promise
+    return undefined
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error)
+  }
+}
