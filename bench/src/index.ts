@@ -9,6 +9,7 @@ import { peers } from './peers.js'
 import { processes } from './processes.js'
 import { rateLimits } from './rate-limit.js'
 import { redis } from './redis.js'
+import { responses } from './responses.js'
 import { sessions } from './sessions.js'
 import type { Result, Suite } from './suite.js'
 
@@ -24,6 +25,7 @@ const SUITES: readonly Suite[] = [
   sessions,
   leaderboards,
   metricsCost,
+  responses,
 ]
 
 function isRow(result: Result): result is Row {

@@ -20,8 +20,6 @@ const PRODUCTS = 'products'
 const ALL_CATEGORIES = 'category:all'
 
 const PRODUCT = { ttl: '10m', staleWhileRevalidate: '1m', tags: [PRODUCTS] }
-const LIST = { ttl: '1m', staleWhileRevalidate: '30s' }
-const CATEGORIES = { ttl: '1h', tags: [PRODUCTS, ALL_CATEGORIES] }
 
 /**
  * The products, cached. A change of one is written through to its own entry, and invalidates the lists that may show it: those
@@ -38,11 +36,10 @@ export class Catalogue {
     this.#tags = tags
   }
 
-  /** One page of a list. The key is the whole query: a long one is kept under its hash. */
-  page(query: ProductQuery): Promise<Entry<ProductPage>> {
+  /** One page of a list, from the database: whole answers are cached. */
+  page(query: ProductQuery): Promise<ProductPage> {
     const asked = query.q === undefined ? query : { ...query, q: query.q.trim().toLowerCase() }
-    const tags = [PRODUCTS, query.category === undefined ? ALL_CATEGORIES : categoryTag(query.category)]
-    return this.#cache.entry(['products', asked], () => selectPage(this.#database, asked), { ...LIST, tags })
+    return selectPage(this.#database, asked)
   }
 
   /** The product, `null` where there is none: that answer is cached too, until a product of that id is made. */
@@ -61,9 +58,9 @@ export class Catalogue {
     return this.#cache.getMany(ids.map(productKey), load, PRODUCT)
   }
 
-  /** All categories. */
+  /** All categories, from the database: whole answers are cached. */
   categories(): Promise<Category[]> {
-    return this.#cache.getOrSet('categories', () => selectCategories(this.#database), CATEGORIES)
+    return selectCategories(this.#database)
   }
 
   /** @throws BadFieldError for an unknown category */
@@ -117,6 +114,11 @@ export class Catalogue {
   async renew(): Promise<void> {
     await this.#tags.invalidate(PRODUCTS)
   }
+}
+
+/** What a list is tagged with. */
+export function listTags(category?: number): string[] {
+  return [PRODUCTS, category === undefined ? ALL_CATEGORIES : categoryTag(category)]
 }
 
 function productKey(id: number): Key {

@@ -5,6 +5,7 @@ import leaderboard from '@larder/leaderboard'
 import locks from '@larder/locks'
 import metrics from '@larder/metrics'
 import rateLimit from '@larder/rate-limit'
+import responseCache from '@larder/response-cache'
 import sessions from '@larder/sessions'
 import tags from '@larder/tags'
 import type { FastifyInstance } from 'fastify'
@@ -41,6 +42,7 @@ export async function registerPlugins(app: FastifyInstance, { config, database, 
   // One database, one cache: what is cached of another database's rows must never be found.
   await app.register(cacheAside, { ...shared, version: database.identity, staleIfError: '1h' })
   await app.register(tags, shared)
+  await app.register(responseCache)
   // The locks of a process that died are free before those who wait for them give up.
   await app.register(locks, { ...shared, ttl: '3s', wait: '8s' })
   await app.register(leaderboard, shared)

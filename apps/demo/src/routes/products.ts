@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { cacheStatus } from '../cache-status.js'
+import { CACHED_LIST, listFields } from '../cached-list.js'
 import type { Catalogue } from '../catalogue.js'
 import { BadFieldError, ProductNotFoundError } from '../errors.js'
 import { problems } from '../problem.js'
@@ -23,10 +24,11 @@ export const productRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalogue; vi
       schema: {
         tags: ['products'],
         summary: 'A page of products',
-        description: 'Cached for a minute under the whole query, and renewed when a product that may be in it changes.',
+        description: 'The whole answer is cached for a minute, and made anew when a product that may be in it changes.',
         querystring: ProductQuery,
         response: { 200: ProductPage, ...problems },
       },
+      config: { responseCache: CACHED_LIST },
       // Forms send their empty fields too: `?category=` means no category.
       preValidation: async ({ query }) => {
         for (const [name, value] of Object.entries(query as object))
@@ -36,9 +38,8 @@ export const productRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalogue; vi
     async ({ query }, reply) => {
       if (query.minPrice !== undefined && query.maxPrice !== undefined && query.minPrice > query.maxPrice)
         throw new BadFieldError('querystring/minPrice', 'must not be over maxPrice')
-      const entry = await catalogue.page(query as ProductQuery) // the check has filled in the defaults
-      reply.header('cache-status', cacheStatus(entry))
-      return entry.value
+      reply.headers(listFields(60))
+      return catalogue.page(query as ProductQuery) // the check has filled in the defaults
     },
   )
 

@@ -41,7 +41,7 @@ export const productChecks: readonly Check[] = [
     sees: 'a miss, then hits in every process',
     run: async ({ a, b }) => {
       const query = `/products?maxPrice=500&pageSize=5&q=${unique('a')}`
-      equal((await a.get(query)).headers.get('cache-status'), 'Larder; fwd=miss; stored')
+      equal((await a.get(query)).headers.get('cache-status'), 'Larder; fwd=uri-miss; ttl=60; stored')
       for (const shop of [a, b])
         match((await shop.get(query)).headers.get('cache-status') ?? '', /^Larder; hit; ttl=\d+$/)
     },

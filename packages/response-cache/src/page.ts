@@ -1,0 +1,78 @@
+import type { Codec } from '@larder/core'
+import type { Fields } from './fields.js'
+import type { Terms } from './terms.js'
+
+/** What a page is beside its body. */
+export interface PageHead extends Omit<Terms, 'omit'> {
+  readonly status: number
+  readonly fields: Fields
+  /** What of the request chose it: see `selectionOf`. */
+  readonly selection: string
+  /** Tells it from its predecessors. */
+  readonly id: string
+  /** Its validators came with it, so that the handler can be asked whether it still holds. */
+  readonly validators: boolean
+}
+
+/** A whole response. Never changed once it is made. */
+export class Page {
+  readonly kind = 'page'
+  readonly head: PageHead
+  readonly body: string | Buffer
+  /** The fields in pairs, and whether one of them is `Vary`: a hit writes them. */
+  readonly pairs: readonly (readonly [string, string | string[]])[]
+
+  constructor(head: PageHead, body: string | Buffer) {
+    this.head = head
+    this.body = body
+    this.pairs = Object.entries(head.fields)
+  }
+}
+
+/** Stands for the responses of a URI that vary, which are kept under keys made with its id. */
+export interface Index {
+  readonly kind: 'index'
+  readonly id: string
+  readonly vary: readonly string[]
+}
+
+/** What was asked for cannot be kept: nobody waits for anybody. */
+export interface Pass {
+  readonly kind: 'pass'
+}
+
+/** What is kept under a key. */
+export type Kept = Page | Index | Pass
+
+/** How they become bytes: a length, what is known as JSON, and the body as it is. */
+export const pageCodec: Codec = {
+  id: 'larder-http-1',
+  freezable: false,
+  // Nobody but this package gets to see them.
+  immutable: true,
+  encode: (value) => {
+    const kept = value as Kept
+    if (kept.kind !== 'page') return withLength(JSON.stringify(kept))
+    const text = typeof kept.body === 'string'
+    return withLength(JSON.stringify({ kind: 'page', head: kept.head, text }), kept.body)
+  },
+  decode: (bytes) => {
+    const end = 4 + bytes.readUInt32BE(0)
+    const known = JSON.parse(bytes.toString('utf8', 4, end)) as
+      | Index
+      | Pass
+      | { kind: 'page'; head: PageHead; text: boolean }
+    if (known.kind !== 'page') return known
+    return new Page(known.head, known.text ? bytes.toString('utf8', end) : Buffer.from(bytes.subarray(end)))
+  },
+}
+
+function withLength(known: string, body: string | Buffer = ''): Buffer {
+  const length = Buffer.byteLength(known)
+  const bytes = Buffer.allocUnsafe(4 + length + Buffer.byteLength(body))
+  bytes.writeUInt32BE(length, 0)
+  bytes.write(known, 4)
+  if (typeof body === 'string') bytes.write(body, 4 + length)
+  else body.copy(bytes, 4 + length)
+  return bytes
+}
