@@ -1,3 +1,4 @@
+import { feed } from './feed.js'
 import { footprint } from './footprint.js'
 import type { Row } from './harness.js'
 import { invalidate } from './invalidate.js'
@@ -17,6 +18,7 @@ const SUITES: readonly Suite[] = [
   memory,
   redis,
   invalidate,
+  feed,
   processes,
   footprint,
   peers,

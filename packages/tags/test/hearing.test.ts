@@ -1,0 +1,148 @@
+import { execFile } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import {
+  type RedisServer,
+  startProxy,
+  startRedis,
+  startWorker,
+  type TcpProxy,
+  uniqueNamespace,
+  type Worker,
+} from '@larder/test-redis'
+import t, { type Test } from 'tap'
+import type { Methods, Seen, Setup } from './workers/reader.js'
+
+/** Two real processes: `a` keeps a copy and is asked for it again and again; `b`, or another program, changes it. */
+interface Pair {
+  readonly server: RedisServer
+  /** Before the feed of `a`. */
+  readonly proxy: TcpProxy
+  readonly a: Worker<Methods>
+  readonly b: Worker<Methods>
+  readonly namespace: string
+}
+
+const HEARTBEAT = 300
+const run = promisify(execFile)
+
+async function pair(t: Test, heartbeat = HEARTBEAT): Promise<Pair> {
+  const server = await startRedis()
+  const proxy = await startProxy(server)
+  const namespace = uniqueNamespace()
+  const start = (feedPort: number): Promise<Worker<Methods>> => {
+    const setup: Setup = { port: server.port, feedPort, namespace, heartbeat }
+    const file = new URL('./workers/reader.js', import.meta.url)
+    return startWorker<Methods>(file, { env: { SETUP: JSON.stringify(setup) } })
+  }
+  const [a, b] = await Promise.all([start(proxy.port), start(server.port)])
+  t.teardown(async () => {
+    await Promise.all([a.stop(), b.stop()])
+    await proxy.stop()
+    await server.stop()
+  })
+  return { server, proxy, a, b, namespace }
+}
+
+/** Another program. */
+async function redisCli({ server }: Pair, ...args: string[]): Promise<number> {
+  await run('redis-cli', ['-p', String(server.port), ...args])
+  return performance.timeOrigin + performance.now()
+}
+
+type Change = readonly [name: string, change: (pair: Pair) => Promise<number>]
+
+const entry = ({ namespace }: Pair): string => `${namespace}:v:{key}`
+const OURS: readonly Change[] = [
+  ['a set', ({ b }) => b.call('set', 'key', 'set')],
+  ['a deletion', ({ b }) => b.call('delete', 'key')],
+  ['the invalidation of a tag', ({ b }) => b.call('invalidate')],
+]
+const FOREIGN: readonly Change[] = [
+  ['SET', (pair) => redisCli(pair, 'SET', entry(pair), 'foreign')],
+  ['DEL', (pair) => redisCli(pair, 'DEL', entry(pair))],
+  ['EXPIRE', (pair) => redisCli(pair, 'EXPIRE', entry(pair), '-1')],
+  ['FLUSHALL', (pair) => redisCli(pair, 'FLUSHALL')],
+]
+
+t.test('G1: another process hears of every change, ours and foreign', async (t) => {
+  const both = await pair(t, 60_000)
+  for (const [name, change] of [...OURS, ...FOREIGN]) {
+    const lags: number[] = []
+    for (let round = 0; round < 5; round++) {
+      const old = `${name} ${round}`
+      await both.b.call('set', 'key', old)
+      await both.a.call('keep', 'key', old)
+      const seeing = both.a.call('watch', 'key', old)
+      await both.a.next('watching')
+      const done = await change(both)
+      lags.push((await seeing).firstNew - done)
+    }
+    // The heartbeat is a minute here, so only the feed can have told; how soon it does is measured in bench/.
+    t.ok(Math.max(...lags) < 10_000, `${name}: at the latest ${Math.max(...lags).toFixed(2)} ms after it was done`)
+  }
+})
+
+type Fault = readonly [name: string, begin: (pair: Pair) => Promise<void> | void, starve?: boolean]
+
+const FAULTS: readonly Fault[] = [
+  ['whose connection is killed', async ({ server }) => void (await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub'))],
+  [
+    'whose connection is killed and refused',
+    ({ proxy }) => {
+      proxy.refuse()
+      proxy.cut()
+    },
+  ],
+  ['that a network swallows whole, without a FIN', ({ proxy }) => proxy.drop()],
+  ['whose messages are swallowed', ({ proxy }) => proxy.drop('toClient')],
+  ['whose messages are late', ({ proxy }) => proxy.hold('toClient')],
+  ['that a network swallows, in a process whose microtasks starve its timers', ({ proxy }) => proxy.drop(), true],
+  ['that nobody reads, in a process whose microtasks starve its timers', () => {}, true],
+]
+
+t.test('G1: with the feed broken no process serves what is older than the heartbeat', async (t) => {
+  for (const [fault, begin, starve] of FAULTS) {
+    await t.test(`a feed ${fault}`, async (t) => {
+      const both = await pair(t)
+      for (const [name, change] of OURS.slice(1)) {
+        const old = `before ${name}`
+        await both.b.call('set', 'key', old)
+        await both.a.call('keep', 'key', old)
+        if (starve) await both.a.call('keep', 'key', old)
+        const seeing = both.a.call('watch', 'key', old, starve)
+        await both.a.next('watching')
+        await begin(both)
+        const done = await change(both)
+        const { lastOld, calls } = await seeing
+        const late = lastOld - done
+        t.ok(late <= HEARTBEAT, `${name}: served for ${late.toFixed()} of ${HEARTBEAT} ms, in ${calls} calls`)
+        await both.proxy.restore()
+      }
+    })
+  }
+})
+
+t.test('G1: a process that was stopped serves nothing old when it runs on, whatever its feed', async (t) => {
+  for (const [fault, begin] of [['that is well', () => {}] as Fault, ...FAULTS.slice(1, 3)]) {
+    await t.test(`a feed ${fault}`, async (t) => {
+      const both = await pair(t)
+      for (const [name, change] of OURS.slice(1)) {
+        const old = `before ${name}`
+        await both.b.call('set', 'key', old)
+        await both.a.call('keep', 'key', old)
+        const seeing: Promise<Seen> = both.a.call('watch', 'key', old)
+        await both.a.next('watching')
+        await both.a.pause()
+        await begin(both)
+        const done = await change(both)
+        await sleep(2 * HEARTBEAT)
+        both.a.resume()
+        const { lastOld } = await seeing
+        // The call that was under way when it was stopped began before the change.
+        t.ok(lastOld - done <= 0, `${name}: no call that began afterwards got the old value`)
+        await both.proxy.restore()
+      }
+    })
+  }
+})
