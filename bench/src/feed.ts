@@ -49,7 +49,8 @@ export const feed: Suite = {
           one.listen({ changed: () => heard++, changedWhere: () => {}, distrusted: () => {}, allChanged: () => {} }),
         )
         const { here, there } = await write(together)
-        for (let wait = 0; heard < WRITES * count && wait < 1_000; wait++) await new Promise((resolve) => setTimeout(resolve, 5))
+        for (let wait = 0; heard < WRITES * count && wait < 1_000; wait++)
+          await new Promise((resolve) => setTimeout(resolve, 5))
         const hearing = (here - unheard.here) / count
         const telling = there - unheard.there
         results.push({
