@@ -121,7 +121,7 @@ async function firstHits(t: T): Promise<number[]> {
   for (let round = 0; round < 3; round++) {
     await server.kill()
     // Long enough for the client to wait for seconds before it tries again.
-    await sleep(1_500)
+    await sleep(1_000)
     await cache.getOrSet('key', () => 1)
     await server.start()
     const started = performance.now()
