@@ -13,6 +13,7 @@ import { redis } from './redis.js'
 import { responses } from './responses.js'
 import { sessions } from './sessions.js'
 import type { Result, Suite } from './suite.js'
+import { writesBehind } from './write-behind.js'
 
 const SUITES: readonly Suite[] = [
   memory,
@@ -28,6 +29,7 @@ const SUITES: readonly Suite[] = [
   leaderboards,
   metricsCost,
   responses,
+  writesBehind,
 ]
 
 function isRow(result: Result): result is Row {

@@ -1,0 +1,7 @@
+import t from 'tap'
+import { allSites } from './setup.js'
+import { behaves } from './suite.js'
+
+for (const site of await allSites()) {
+  t.test(site.name, { jobs: 4 }, async (t) => behaves(t, site))
+}

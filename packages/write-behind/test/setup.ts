@@ -1,0 +1,152 @@
+import {
+  type ClientOptions,
+  type RedisEndpoint,
+  type SharedCluster,
+  sharedCluster,
+  sharedRedis,
+  uniqueNamespace,
+} from '@larder/test-redis'
+import writeBehind, { type Batch, type WriteBehind, type WriteBehindOptions } from '@larder/write-behind'
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Cluster, Redis } from 'ioredis'
+import type { Test } from 'tap'
+
+/** What a subtest of tap is given. */
+export type T = Pick<Test, 'teardown'>
+
+/** An application with write-behind, as one process has it: with a client of its own. */
+export interface Opened {
+  readonly app: FastifyInstance
+  readonly writeBehind: WriteBehind
+  /** First part of its keys. */
+  readonly namespace: string
+}
+
+/** Where entries are kept. */
+export interface Site {
+  readonly name: string
+  /** A process, and more on the same entries. Ends with the test. */
+  open(t: T, options?: WriteBehindOptions): Promise<Opened>
+  peer(t: T, opened: Opened, options?: WriteBehindOptions): Promise<Opened>
+  /** The keys of a namespace, without what tells late commands that they are late. */
+  left(opened: Opened): Promise<string[]>
+}
+
+/** Nothing is flushed by itself within a test, and nothing waits long. */
+const QUIET: WriteBehindOptions = { every: '1h', retryDelay: 5, closeTimeout: 0 }
+
+/** An application whose write-behind has these options. */
+export async function open(t: T, options: WriteBehindOptions): Promise<Opened> {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const namespace = options.namespace ?? uniqueNamespace()
+  await app.register(writeBehind, { ...QUIET, ...options, namespace })
+  return { app, writeBehind: app.writeBehind, namespace }
+}
+
+/** A client that ends with the test, after the application that was given it. */
+export function client(t: T, server: Pick<RedisEndpoint, 'client'>, options?: ClientOptions): Redis {
+  const redis = server.client(options)
+  t.teardown(() => redis.disconnect())
+  return redis
+}
+
+function clusterClient(t: T, cluster: SharedCluster): Cluster {
+  const redis = cluster.client()
+  t.teardown(() => redis.disconnect())
+  return redis
+}
+
+/** The keys of a namespace that hold entries or batches. */
+export async function leftOn(nodes: readonly RedisEndpoint[], namespace: string): Promise<string[]> {
+  const keys = await Promise.all(
+    nodes.map(async (node) => {
+      const found = await node.cli<string[]>('KEYS', `${namespace}:*`)
+      const types = await Promise.all(found.map((key) => node.cli<string>('TYPE', key)))
+      return found.filter((key, i) => !/:(state|latch:.*)$/.test(key) && !(/:live:/.test(key) && types[i] === 'hash'))
+    }),
+  )
+  return keys.flat()
+}
+
+let names = 0
+
+/** Memory, one Redis, and a Cluster of three. */
+export async function allSites(): Promise<Site[]> {
+  const [server, cluster] = await Promise.all([sharedRedis(), sharedCluster()])
+  return [
+    {
+      name: 'in memory',
+      open: (t, options) => open(t, { redis: false, ...options }),
+      peer: async (_t, { app, namespace }, options) => {
+        const name = `peer${++names}`
+        await app.register(writeBehind, { ...QUIET, redis: false, ...options, namespace, name })
+        const peer = (app.writeBehind as unknown as Record<string, WriteBehind>)[name] as WriteBehind
+        return { app, writeBehind: peer, namespace }
+      },
+      left: async () => [],
+    },
+    {
+      name: 'on one Redis',
+      open: (t, options) => open(t, { redis: client(t, server), ...options }),
+      peer: (t, { namespace }, options) => open(t, { redis: client(t, server), ...options, namespace }),
+      left: ({ namespace }) => leftOn([server], namespace),
+    },
+    {
+      name: 'on Cluster',
+      open: (t, options) => open(t, { redis: clusterClient(t, cluster), ...options }),
+      peer: (t, { namespace }, options) => open(t, { redis: clusterClient(t, cluster), ...options, namespace }),
+      left: ({ namespace }) => leftOn(cluster.nodes, namespace),
+    },
+  ]
+}
+
+/** The code of the error that a call rejects with. */
+export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await promise
+    return undefined
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error)
+  }
+}
+
+/** A database that records each batch in the transaction that writes it, and can be made to fail. */
+export class Ledger<V> {
+  readonly batches: Batch<V>[] = []
+  readonly rows = new Map<string, V[]>()
+  readonly #applied = new Set<string>()
+  /** Called before the commit. */
+  before: (batch: Batch<V>) => unknown = () => {}
+  /** Called after the commit, before the answer. */
+  after: (batch: Batch<V>) => unknown = () => {}
+
+  readonly flush = async (batch: Batch<V>): Promise<void> => {
+    this.batches.push(batch)
+    await this.before(batch)
+    if (!this.#applied.has(batch.id)) {
+      this.#applied.add(batch.id)
+      for (const [key, value] of batch.entries) this.rows.set(key, [...(this.rows.get(key) ?? []), value])
+    }
+    await this.after(batch)
+  }
+
+  /** What was written for each key, one value a batch. */
+  get written(): Record<string, V[]> {
+    return Object.fromEntries(this.rows)
+  }
+
+  /** Of numbers. */
+  sum(key: string): number {
+    return (this.rows.get(key) ?? []).reduce((total, value) => total + Number(value), 0)
+  }
+}
+
+/** A promise and its end. */
+export function gate(): { opened: Promise<void>; open: () => void } {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}
