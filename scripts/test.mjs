@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { chromium } from './chromium.mjs'
 import { findPrometheus } from './promtool.mjs'
 import { redisServer } from './redis-server.mjs'
 import { build, install, isChatter, isStart, root, say, turbo, workspacePackages } from './workspace.mjs'
@@ -20,6 +21,7 @@ let reported = false
 const env = { ...(await install()), REDIS_SERVER: await redisServer() }
 say(`Redis server: ${env.REDIS_SERVER}`)
 await findPrometheus()
+if (testsShop()) env.LARDER_CHROMIUM = (await chromium()) ?? ''
 forgetCounts()
 forgetRemovedTests()
 say('Building')
@@ -29,6 +31,12 @@ say('Testing')
 const tests = await runTests()
 await servers.stop()
 process.exit(report() ? 0 : 1)
+
+/** Whether the shop, whose pages need a browser, is among what is tested. */
+function testsShop() {
+  const filters = args.filter((arg) => arg.startsWith('--filter'))
+  return filters.length === 0 || filters.some((filter) => filter.includes('demo'))
+}
 
 /** A run that crashes leaves no counts, and must not be taken for the one before it. */
 function forgetCounts() {

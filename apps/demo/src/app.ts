@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
 import { type Database, openDatabase } from './database.js'
+import { startOwnRedis } from './own-redis.js'
 import { makeParts } from './parts.js'
 import { registerPlugins } from './plugins.js'
 import type { Progress } from './progress.js'
@@ -27,7 +28,9 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
     routerOptions: { ignoreTrailingSlash: true },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  const redis = config.redis.length > 0 ? await connectRedis(config.redis) : undefined
+  const ownRedis = config.ownRedis ? await startOwnRedis() : undefined
+  const addresses = ownRedis ? [ownRedis.url] : config.redis
+  const redis = addresses.length > 0 ? await connectRedis(addresses) : undefined
   const database = await openDatabase(config.database, onProgress).catch((error) => {
     redis?.disconnect()
     throw error
@@ -36,9 +39,10 @@ export async function buildApp(config: Config, onProgress: Progress = () => {}):
   app.addHook('onClose', async () => {
     await database.close()
     if (redis) await disconnectRedis(redis)
+    await ownRedis?.stop()
   })
 
-  const ground = { config, database, redis }
+  const ground = { config, database, redis, ownRedis }
   await registerPlugins(app, ground)
   await registerRoutes(app, makeParts(app, ground))
   await app.ready()

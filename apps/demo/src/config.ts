@@ -8,6 +8,8 @@ export type Config = Readonly<{
   host: string
   /** None: in memory. One: a single server. Several: nodes of a Cluster. `REDIS_URL`, comma-separated. */
   redis: readonly string[]
+  /** Starts a Redis server of its own, which the dashboard can stop and restart. `LARDER_DEMO_REDIS=1`. */
+  ownRedis?: true
   /** A PostgreSQL database; without it an embedded one. `DATABASE_URL`. */
   database: string | undefined
   /** The token that may change the catalogue. `ADMIN_TOKEN`, default `demo-admin`. */
@@ -30,11 +32,14 @@ const SECRET_LENGTH = 32
  * const config = readConfig(process.env)
  */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
-  const { PORT, HOST, REDIS_URL, DATABASE_URL, ADMIN_TOKEN, SESSION_SECRET, LOG_LEVEL } = environment
+  const { PORT, HOST, REDIS_URL, LARDER_DEMO_REDIS, DATABASE_URL, ADMIN_TOKEN, SESSION_SECRET, LOG_LEVEL } = environment
+  if (REDIS_URL && LARDER_DEMO_REDIS === '1')
+    throw new StartError('LARDER_DEMO_REDIS starts a Redis server of its own: leave out REDIS_URL')
   return Object.freeze({
     port: readPort(PORT || '3000'),
     host: HOST || '127.0.0.1',
     redis: readList(REDIS_URL).map((url) => readUrl('REDIS_URL', url, ['redis:', 'rediss:'])),
+    ...(LARDER_DEMO_REDIS === '1' && { ownRedis: true as const }),
     database: DATABASE_URL ? readUrl('DATABASE_URL', DATABASE_URL, ['postgres:', 'postgresql:']) : undefined,
     adminToken: ADMIN_TOKEN || 'demo-admin',
     sessionSecrets: readList(SESSION_SECRET).map(readSecret),

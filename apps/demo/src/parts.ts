@@ -14,7 +14,7 @@ import type { Visits } from './visits.js'
 export type Parts = ReturnType<typeof makeParts>
 
 /** Makes the shop's parts, on the plugins that are registered. */
-export function makeParts(app: FastifyInstance, { database, redis }: Ground) {
+export function makeParts(app: FastifyInstance, { database, redis, ownRedis }: Ground) {
   const { cache, tags, locks, leaderboards } = app
   const catalogue = new Catalogue(database, cache, tags)
   const rankings = new Rankings({ database, leaderboards, log: app.log })
@@ -22,6 +22,7 @@ export function makeParts(app: FastifyInstance, { database, redis }: Ground) {
   return {
     database,
     redis,
+    ownRedis,
     cache,
     catalogue,
     visits,

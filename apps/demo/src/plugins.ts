@@ -12,6 +12,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
 import type { Database } from './database.js'
 import { openApi } from './open-api.js'
+import type { OwnRedis } from './own-redis.js'
 import { problemPlugin } from './problem.js'
 import type { RedisClient } from './redis.js'
 import { makeSessionSecret } from './session-secret.js'
@@ -19,7 +20,13 @@ import { SESSION_COOKIE } from './user.js'
 import { describeMismatch, makeValidatorCompiler } from './validation.js'
 
 /** What the shop runs on. */
-export type Ground = { config: Config; database: Database; redis: RedisClient | undefined }
+export type Ground = {
+  config: Config
+  database: Database
+  redis: RedisClient | undefined
+  /** The server behind `redis`, if the shop started it. */
+  ownRedis: OwnRedis | undefined
+}
 
 /** Registers what the routes stand on: manners of HTTP first, then Larder's plugins. */
 export async function registerPlugins(app: FastifyInstance, { config, database, redis }: Ground): Promise<void> {

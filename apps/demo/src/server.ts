@@ -43,14 +43,19 @@ function stopOnSignal(app: FastifyInstance): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
 }
 
-function welcome({ redis, adminToken }: Config, { database }: Shop, address: string): string {
-  const cache = ['memory of this process (set REDIS_URL to share one)', `Redis at ${hideSecret(redis[0] ?? '')}`]
+function welcome({ redis, ownRedis, adminToken }: Config, { database }: Shop, address: string): string {
+  const cache = [
+    ownRedis ? 'a Redis server of its own' : 'memory of this process (set REDIS_URL to share one)',
+    `Redis at ${hideSecret(redis[0] ?? '')}`,
+  ]
   const token = adminToken === 'demo-admin' ? adminToken : '$ADMIN_TOKEN'
   return `
   The Larder shop is open at ${address}
 
     cache      ${cache[redis.length] ?? `Redis Cluster of ${redis.map(hideSecret).join(', ')}`}
     database   ${database.description}
+    shop       ${address}/
+    dashboard  ${address}/dashboard
     API        ${address}/documentation
 
   Try, twice each:

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { pages } from '../pages/pages.js'
 import type { Parts } from '../parts.js'
 import { cartRoutes } from './cart.js'
 import { categoryRoutes } from './categories.js'
@@ -25,4 +26,5 @@ export async function registerRoutes(app: FastifyInstance, parts: Parts): Promis
   await app.register(orderRoutes, parts)
   await app.register(leaderboardRoutes, parts)
   await app.register(recentlyViewedRoutes, parts)
+  await app.register(pages, parts)
 }
