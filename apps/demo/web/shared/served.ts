@@ -23,5 +23,5 @@ export function readCacheStatus(header: string | null): How {
   if (answering) return /detail="?stale|ttl=-/.test(answering) ? 'stale' : 'hit'
   const first = caches[0] ?? ''
   if (/collapsed/.test(first)) return 'joined'
-  return /fwd=bypass/.test(first) ? 'bypass' : 'miss'
+  return /fwd=(bypass|request|method)/.test(first) ? 'bypass' : 'miss'
 }
