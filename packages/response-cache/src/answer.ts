@@ -55,7 +55,7 @@ export function conditional<T>(reply: FastifyReply, page: Page, conditions: Cond
 /** Adds what happened here to what caches before have told: the last one is the nearest to the client (RFC 9211 section 2). */
 export function tell(reply: FastifyReply, name: string | undefined, happened: Happened): void {
   if (name === undefined) return
-  const before = textOf(toFields({ own: reply.getHeader('cache-status') }).own)
+  const before = reply.getHeader('cache-status')
   const own = cacheStatus(name, happened)
-  reply.header('cache-status', before === undefined ? own : `${before}, ${own}`)
+  reply.header('cache-status', before === undefined ? own : `${textOf(toFields({ before }).before)}, ${own}`)
 }

@@ -2,6 +2,7 @@ import type { Cache, CallOptions, StaleWindows } from '@larder/cache-aside'
 import type { ResolvedOptions } from './options.js'
 import type { Kept, Page } from './page.js'
 import type { Revalidations } from './revalidation.js'
+import type { Sites } from './site.js'
 
 /** What the requests of one registration share, once the application is ready. */
 export interface Desk {
@@ -11,6 +12,7 @@ export interface Desk {
   readonly cache: Cache
   readonly options: ResolvedOptions
   readonly revalidations: Revalidations
+  readonly sites: Sites
   /** Whether somebody invalidates tags. */
   readonly tagged: boolean
   /** Called for the tags of a response that nobody would invalidate. */

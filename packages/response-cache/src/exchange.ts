@@ -70,7 +70,7 @@ export class Exchange {
     this.#done = done
     const { headers } = request
     this.control = requestControlOf(headers['cache-control'], headers.pragma as string | undefined)
-    this.site = siteOf(request)
+    this.site = desk.sites.of(request)
     this.user = route.private?.(request) ?? undefined
     this.authorized = this.user === undefined && isAuthorized(request)
     this.#key = primaryKey(targetOf(request), this.user)
@@ -266,17 +266,6 @@ export class Exchange {
   get primary(): string {
     return this.#key
   }
-}
-
-/**
- * The origin that a request was sent to. A port that is this process's own is called so: processes that are reached by their ports
- * share what they keep, and no other port that somebody names is mixed up with it.
- */
-export function siteOf(request: FastifyRequest): string {
-  const { host, protocol } = request
-  const { localPort } = request.socket
-  if (localPort === undefined || !host.endsWith(`:${localPort}`)) return `${protocol}://${host}`
-  return `${protocol}://${host.slice(0, host.lastIndexOf(':'))}:own`
 }
 
 /** What was asked for; where the application rewrites URLs, both forms tell. */

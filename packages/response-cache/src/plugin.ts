@@ -25,6 +25,7 @@ import { pageCodec } from './page.js'
 import { Posted } from './posted.js'
 import { ResponseCache } from './purge.js'
 import { Revalidations } from './revalidation.js'
+import { Sites } from './site.js'
 import { invalidateAfter, isUnsafe } from './unsafe.js'
 
 /** Instances registered with a `name`: augment it to type `fastify.responseCache.<name>`. */
@@ -101,6 +102,7 @@ function open(fastify: FastifyInstance, options: ResolvedOptions): Desk {
     }),
     options,
     revalidations: new Revalidations(fastify),
+    sites: new Sites(),
     tagged: fastify.hasDecorator('tags'),
     warnOfTags: () => {
       if (!warned)

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { controlOf } from './control.js'
 import { isAuthorized } from './credentials.js'
 import { type Desk, freshTime } from './desk.js'
-import { siteOf, targetOf } from './exchange.js'
+import { targetOf } from './exchange.js'
 import { textOf, toFields, withoutConnection } from './fields.js'
 import type { ResolvedRoute } from './options.js'
 import { type Kept, Page } from './page.js'
@@ -97,7 +97,7 @@ export class Posted {
     const validators = kept.etag !== undefined || kept['last-modified'] !== undefined
     kept.etag ??= makeEntityTag(body)
     kept.date ??= new Date().toUTCString()
-    const selection = siteOf(this.#request)
+    const selection = this.#desk.sites.of(this.#request)
     return new Page({ ...terms, status, fields: kept, selection, id: randomUUID(), validators }, body)
   }
 }

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import { Readable } from 'node:stream'
+import { pollUntil, startRedis } from '@larder/test-redis'
 import t from 'tap'
 import { ask, deferred, open } from './setup.js'
 
@@ -152,4 +153,26 @@ t.test('what could not be kept for a while is kept once it can be', async (t) =>
   await ask(url)
   t.match((await ask(url)).cache, /stored/)
   t.match((await ask(url)).cache, /hit/)
+})
+
+t.test('with Redis away the handler answers, and what is stale where that is allowed', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const redis = server.client()
+  redis.on('error', () => {})
+  let handled = 0
+  const { url } = await open(t, {
+    redis,
+    routes: (app) => {
+      app.get('/', TTL, async () => `page ${++handled}`)
+      app.get('/kept', { config: { responseCache: { ttl: '1m', staleIfError: '1h' } } }, async () => 'kept')
+    },
+  })
+  // What a process has written itself it keeps once it has read it again.
+  for (let i = 0; i < 5; i++) for (const path of ['/', '/kept']) await ask(url + path)
+  t.match((await ask(url)).cache, /; hit/)
+  await server.stop()
+  await pollUntil('the handler', async () => (await ask(url)).body !== 'page 1')
+  t.match((await ask(`${url}/kept`)).cache, /; hit/)
+  t.equal((await ask(url)).status, 200)
 })
