@@ -1,7 +1,7 @@
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { InvalidValueError } from './errors.js'
-import type { Limit } from './options.js'
+import type { Limit } from './limit.js'
 import type { Requests } from './requests.js'
 
 /** Where a request's reply is found, for the fields that a store writes. */
