@@ -16,5 +16,12 @@ export type SessionEvent = { app: object; sessions: string } & (
   | { type: 'dropped'; fields: number }
 )
 
+/** What one registration tells: an event without its name. */
+export type SessionFact = SessionEvent extends infer E
+  ? E extends { sessions: string }
+    ? Omit<E, 'app' | 'sessions'>
+    : never
+  : never
+
 /** With no subscriber, publishing costs one property check. */
 export const sessionsChannel: Channel = larderChannel('sessions')

@@ -1,9 +1,12 @@
-import { type EndReason, type SessionEvent, sessionsChannel } from './channel.js'
-import { EndedError, UnavailableError } from './errors.js'
+import { type EndReason, type SessionEvent, type SessionFact, sessionsChannel } from './channel.js'
+import { EndedError } from './errors.js'
 import { keyOf, newId } from './identity.js'
+import { Migration } from './migration.js'
 import type { MigrateOptions } from './options.js'
-import { type Record, writeFields } from './record.js'
-import { plain, type Sealer } from './sealer.js'
+import { reached, unavailable } from './reach.js'
+import type { Record } from './record.js'
+import { Roster } from './roster.js'
+import { openFields, type Sealer, sealFields } from './sealer.js'
 import {
   type Changes,
   type Found,
@@ -42,7 +45,7 @@ export interface Issued {
 }
 
 /** A session to be made. */
-interface Plan {
+export interface Plan {
   readonly owner: Owner
   readonly device: string
   readonly data: ReadonlyMap<string, string>
@@ -63,20 +66,8 @@ export interface Login {
   readonly device: string
 }
 
-/** A session that is alive. */
-export interface Kept {
-  readonly key: SessionKey
-  readonly session: StoredSession
-}
-
 /** Rotations of one session that a late save follows, at most. */
 const HOPS = 4
-
-type Fact = SessionEvent extends infer E
-  ? E extends { sessions: string }
-    ? Omit<E, 'app' | 'sessions'>
-    : never
-  : never
 
 /**
  * The life of sessions: made, read, changed, rotated, ended. A session and its user's index lie in different slots, so every act is
@@ -89,11 +80,20 @@ type Fact = SessionEvent extends infer E
  */
 export class Keeper {
   readonly options: KeeperOptions
+  readonly roster: Roster
   readonly #store: SessionStore
+  readonly #migration: Migration | undefined
 
   constructor(options: KeeperOptions) {
     this.options = options
     this.#store = options.store
+    this.roster = new Roster(options.store)
+    this.#migration =
+      options.migrate &&
+      new Migration(options.store, options.migrate, {
+        issue: async (plan, id) => (await this.issue(plan, id)).record,
+        read: (key, session) => this.#arrived(key, session),
+      })
   }
 
   /** Whether the session's expiry should be moved on. */
@@ -116,8 +116,8 @@ export class Keeper {
   async #search(id: string, key: SessionKey, found: Exclude<Found, { state: 'live' }>): Promise<Arrival> {
     try {
       if (found.state === 'moved') return await this.#follow(found.successor.follow ? found.successor.to : '')
-      const migrated = this.options.migrate && (await this.#migrate(id, key, this.options.migrate))
-      if (migrated) return { state: 'live', record: migrated }
+      const migrated = await this.#migration?.arrival(id, key)
+      if (migrated?.state === 'live') return migrated
       this.tell({ type: 'loaded', result: 'absent' })
       return found
     } catch (error) {
@@ -130,9 +130,9 @@ export class Keeper {
   async issue(plan: Plan, id: string = newId()): Promise<Issued> {
     const key = keyOf(id)
     const { owner, device, data, span, replaced } = plan
-    const kept = await reached(
-      this.#store.create(key, { owner, device: this.#sealDevice(key, device), data: this.#seal(key, data), span }),
-    )
+    const { sealer } = this.options
+    const sealed = { device: sealer.seal(device, key, 'd'), data: sealFields(sealer, key, data) }
+    const kept = await reached(this.#store.create(key, { owner, span, ...sealed }))
     if (!kept) throw new EndedError()
     if (owner !== '') await this.#enlist(owner, key, kept, replaced)
     this.tell({ type: 'created', bound: owner !== '' })
@@ -143,8 +143,9 @@ export class Keeper {
   async save(record: Record, changes: Changes, device: string): Promise<boolean> {
     let { key } = record
     for (let hop = 0; hop < HOPS; hop++) {
-      const set = this.#seal(key, changes.set)
-      const saved = await reached(this.#store.save(key, { set, remove: changes.remove }, this.#sealDevice(key, device)))
+      const { sealer } = this.options
+      const sealed = { set: sealFields(sealer, key, changes.set), remove: changes.remove }
+      const saved = await reached(this.#store.save(key, sealed, sealer.seal(device, key, 'd')))
       if (saved.state === 'saved') {
         if (saved.touched) record.seen = this.#store.now()
         if (saved.touched) this.tell({ type: 'touched' })
@@ -213,17 +214,7 @@ export class Keeper {
   /** As {@link end}, for an id as `@fastify/session` knows it. */
   async endId(id: string, reason: EndReason): Promise<void> {
     await this.end(keyOf(id), '', reason)
-    if (this.options.migrate) await reached(this.#store.dropLegacy(this.options.migrate.prefix + id))
-  }
-
-  /** The user's sessions that are alive, oldest first. Strikes the others from the index. */
-  async sessionsOf(owner: Owner): Promise<Kept[]> {
-    const members = await reached(this.#store.members(owner))
-    return this.#living(owner, members)
-  }
-
-  members(owner: Owner): Promise<SessionKey[]> {
-    return reached(this.#store.members(owner))
+    await this.#migration?.end(id)
   }
 
   /** What a device says of itself, unsealed. */
@@ -231,25 +222,11 @@ export class Keeper {
     return this.options.sealer.open(session.device, key, 'd')
   }
 
-  tell(fact: Fact): void {
+  tell(fact: SessionFact): void {
     if (sessionsChannel.hasSubscribers) {
       const { app, name } = this.options
       sessionsChannel.publish({ app, sessions: name, ...fact } satisfies SessionEvent)
     }
-  }
-
-  async #living(owner: Owner, keys: readonly SessionKey[]): Promise<Kept[]> {
-    const found = await reached(Promise.all(keys.map((key) => this.#store.load(key))))
-    const living: Kept[] = []
-    const dead: SessionKey[] = []
-    for (const [i, key] of keys.entries()) {
-      const one = found[i]
-      if (one?.state === 'absent') dead.push(key)
-      // A session is its owner's whatever the index says.
-      else if (one?.state === 'live' && sameOwner(one.session.owner, owner)) living.push({ key, session: one.session })
-    }
-    if (dead.length > 0) await reached(this.#store.strike(owner, dead))
-    return living.sort((a, b) => a.session.created - b.session.created)
   }
 
   async #enlist(owner: Owner, key: SessionKey, { end }: Span, replaced: SessionKey | undefined): Promise<void> {
@@ -269,7 +246,7 @@ export class Keeper {
 
   async #evict(owner: Owner, newest: SessionKey, keys: readonly SessionKey[]): Promise<void> {
     const others = keys.filter((key) => key !== newest)
-    const living = await this.#living(owner, others)
+    const living = await this.roster.living(owner, others)
     const surplus = living.slice(0, Math.max(0, living.length + 1 - this.options.maxPerUser))
     for (const { key } of surplus) await this.end(key, owner, 'evicted')
   }
@@ -281,7 +258,7 @@ export class Keeper {
     grace: number,
   ): Promise<Map<string, string> | undefined> {
     const stored = await reached(this.#store.claim(record.key, successor, grace))
-    const opened = stored && this.#open(record.key, stored.data)
+    const opened = stored && openFields(this.options.sealer, record.key, stored.data)
     if (!opened) return undefined
     const data = new Map(opened)
     for (const [name, json] of changes.set) data.set(name, json)
@@ -298,86 +275,10 @@ export class Keeper {
   }
 
   #arrived(key: SessionKey, session: StoredSession): Arrival {
-    const data = this.#open(key, session.data)
+    const data = openFields(this.options.sealer, key, session.data)
     this.tell({ type: 'loaded', result: data ? 'live' : 'damaged' })
     if (!data) return { state: 'absent' }
     const { created, end, owner, seen } = session
     return { state: 'live', record: { key, created, end, owner, seen, data } }
   }
-
-  /**
-   * A session that another store keeps under its plain id is made ours, then deleted there. Of two requests that come at once, one
-   * makes it and the other finds it.
-   */
-  async #migrate(
-    id: string,
-    key: SessionKey,
-    { prefix, userId }: Required<MigrateOptions>,
-  ): Promise<Record | undefined> {
-    const text = await this.#store.legacy(prefix + id)
-    if (text !== undefined) {
-      const fields = parseObject(text)
-      if (!fields) return undefined
-      const user = userId(fields)
-      const owner = user === undefined || user === null ? '' : JSON.stringify(user)
-      const data = writeFields(fields)
-      try {
-        const { record } = await this.issue({ owner, device: '{}', data }, id)
-        await this.#store.dropLegacy(prefix + id)
-        return record
-      } catch (error) {
-        if (!(error instanceof EndedError)) throw error
-      }
-    }
-    const found = await this.#store.load(key)
-    const arrival = found.state === 'live' ? this.#arrived(key, found.session) : undefined
-    return arrival?.state === 'live' ? arrival.record : undefined
-  }
-
-  #seal(key: SessionKey, data: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-    const { sealer } = this.options
-    if (sealer === plain) return data
-    return new Map([...data].map(([name, json]) => [name, sealer.seal(json, key, `.${name}`)]))
-  }
-
-  #sealDevice(key: SessionKey, device: string): string {
-    return this.options.sealer.seal(device, key, 'd')
-  }
-
-  #open(key: SessionKey, data: ReadonlyMap<string, string>): ReadonlyMap<string, string> | undefined {
-    const { sealer } = this.options
-    if (sealer === plain) return data
-    const open = new Map<string, string>()
-    for (const [name, stored] of data) {
-      const json = sealer.open(stored, key, `.${name}`)
-      if (json === undefined) return undefined
-      open.set(name, json)
-    }
-    return open
-  }
-}
-
-function parseObject(text: string): { [name: string]: unknown } | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as { [name: string]: unknown }) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-async function reached<T>(promise: Promise<T>): Promise<T> {
-  try {
-    return await promise
-  } catch (error) {
-    throw unavailable(error)
-  }
-}
-
-/** What users see of a Redis that cannot be asked. */
-function unavailable(error: unknown): unknown {
-  const code = (error as { code?: unknown }).code
-  if (code !== 'LARDER_REDIS_UNAVAILABLE' && code !== 'LARDER_REDIS_TIMEOUT') return error
-  const { message } = error as Error
-  return Object.assign(new UnavailableError(message, { cause: error }), { headers: { 'retry-after': '1' } })
 }

@@ -120,7 +120,9 @@ export class MemoryStore implements SessionStore {
     return undefined
   }
 
-  async dropLegacy(): Promise<void> {}
+  async dropLegacy(): Promise<boolean> {
+    return false
+  }
 
   async settled(): Promise<void> {}
 

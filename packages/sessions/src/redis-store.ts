@@ -128,8 +128,8 @@ export class RedisStore implements SessionStore {
     return (await this.#gate.get(key))?.toString()
   }
 
-  async dropLegacy(key: string): Promise<void> {
-    await this.#gate.call('del', [key])
+  async dropLegacy(key: string): Promise<boolean> {
+    return (await this.#gate.call('del', [key])) === 1
   }
 
   async settled(): Promise<void> {

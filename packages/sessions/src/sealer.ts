@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
-import type { SessionKey } from './store.js'
+import type { Fields, SessionKey } from './store.js'
 
 /** Turns what lies at rest into what is read, and back. `place` binds a value to its session and field. */
 export interface Sealer {
@@ -76,4 +76,22 @@ function deriveKey(secret: Buffer | string): { id: string; key: Buffer } {
       .slice(0, ID * 2),
     key,
   }
+}
+
+/** Fields as they are stored. */
+export function sealFields(sealer: Sealer, key: SessionKey, data: Fields): Fields {
+  if (sealer === plain) return data
+  return new Map([...data].map(([name, json]) => [name, sealer.seal(json, key, `.${name}`)]))
+}
+
+/** Fields as they were sealed; `undefined` when one of them cannot be vouched for. */
+export function openFields(sealer: Sealer, key: SessionKey, data: Fields): Fields | undefined {
+  if (sealer === plain) return data
+  const open = new Map<string, string>()
+  for (const [name, stored] of data) {
+    const json = sealer.open(stored, key, `.${name}`)
+    if (json === undefined) return undefined
+    open.set(name, json)
+  }
+  return open
 }

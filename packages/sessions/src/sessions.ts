@@ -40,7 +40,8 @@ export class Sessions<Request extends object = object> {
   async list(userId: UserId, { request }: { request?: Request } = {}): Promise<SessionInfo[]> {
     const owner = ownerOf(userId)
     const current = request && this.#keyOf(request, owner)
-    const living = await this.#keeper.sessionsOf(owner)
+    const { roster } = this.#keeper
+    const living = await roster.living(owner, await roster.members(owner))
     return living.map(({ key, session }) => ({
       id: handleOf(key),
       createdAt: session.created,
@@ -59,7 +60,7 @@ export class Sessions<Request extends object = object> {
    */
   async revoke(userId: UserId, id: string): Promise<boolean> {
     const owner = ownerOf(userId)
-    const key = (await this.#keeper.members(owner)).find((key) => handleOf(key) === id)
+    const key = (await this.#keeper.roster.members(owner)).find((key) => handleOf(key) === id)
     return key !== undefined && this.#keeper.end(key, owner, 'revoked')
   }
 
@@ -71,7 +72,7 @@ export class Sessions<Request extends object = object> {
   async revokeAll(userId: UserId, { except }: { except?: Request } = {}): Promise<number> {
     const owner = ownerOf(userId)
     const kept = except && this.#keyOf(except, owner)
-    const keys = (await this.#keeper.members(owner)).filter((key) => key !== kept)
+    const keys = (await this.#keeper.roster.members(owner)).filter((key) => key !== kept)
     const ended = await Promise.all(keys.map((key) => this.#keeper.end(key, owner, 'revoked')))
     return ended.filter(Boolean).length
   }

@@ -97,7 +97,8 @@ export interface SessionStore {
   members(owner: Owner): Promise<SessionKey[]>
   /** A session of another store, under its plain id: JSON. */
   legacy(key: string): Promise<string | undefined>
-  dropLegacy(key: string): Promise<void>
+  /** Whether it was there: of several who take it over, for one. */
+  dropLegacy(key: string): Promise<boolean>
   /** Waits for the first connection, not beyond the deadline. */
   settled(): Promise<void>
   close(): void

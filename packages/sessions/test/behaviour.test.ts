@@ -1,5 +1,5 @@
 import t from 'tap'
-import { allSites } from './setup.js'
+import { allSites } from './sites.js'
 import { behaves } from './suite.js'
 
 for (const site of await allSites()) {

@@ -5,7 +5,8 @@ import sessions, { sessions as named } from '@larder/sessions'
 import { sharedRedis, uniqueNamespace } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { Browser, client, listen, SECRET, type T } from './setup.js'
+import { Browser } from './browser.js'
+import { client, listen, SECRET, type T } from './setup.js'
 
 function make(t: T): FastifyInstance {
   const app = fastify()

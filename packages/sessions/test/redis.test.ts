@@ -1,12 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { sign } from '@fastify/cookie'
 import type { SessionEvent } from '@larder/sessions'
 import { pollUntil, type RedisServer, startRedis } from '@larder/test-redis'
 import t from 'tap'
-import { Browser, client, dumpOf, listen, SECRET, type T } from './setup.js'
-
-/** Where it is not tested how soon a busy machine answers. */
-const PATIENT = '10s'
+import { Browser } from './browser.js'
+import { client, listen, PATIENT, type T } from './setup.js'
 
 const unhandled: unknown[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason))
@@ -148,37 +145,6 @@ t.test('booting does not hang on a dead Redis, and sessions are there when it is
   const browser = new Browser(opened)
   await pollUntil('Redis to be back', async () => (await browser.post('/set', { count: 1 })).status === 200)
   t.strictSame((await browser.get('/')).body, { count: 1 })
-})
-
-t.test('sessions of a store with plain ids are taken over at their next request', async (t) => {
-  const server = await start(t)
-  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT, migrate: {} })
-  const old = { cookie: { originalMaxAge: null, path: '/' }, userId: 'ann', cart: { a: 1 } }
-  const ids = ['plainid-1', 'plainid-2', 'plainid-3']
-  for (const id of ids) await server.cli('SET', `sess:${id}`, JSON.stringify(old), 'EX', 1_000)
-  const [one, two] = ids.map((id) => new Browser(opened, sign(id, SECRET)))
-  const all = await Promise.all(Array.from({ length: 20 }, () => one?.copy().get('/')))
-  for (const answer of all) t.match(answer, { body: { userId: 'ann', cart: { a: 1 } }, setCookie: undefined })
-  t.equal(await server.cli('EXISTS', 'sess:plainid-1'), 0)
-  t.notOk((await dumpOf([server], opened.namespace)).includes('plainid'))
-  t.equal((await opened.app.sessions.list('ann')).length, 1)
-  await two?.post('/set', { count: 1 })
-  t.equal((await opened.app.sessions.list('ann')).length, 2)
-  const late = two?.copy()
-  await two?.post('/logout')
-  t.strictSame((await late?.get('/'))?.body, {})
-  t.equal(await opened.app.sessions.revokeAll('ann'), 1)
-  t.strictSame((await one?.get('/'))?.body, {})
-})
-
-t.test('what a migration is told: the prefix of the keys and whose a session is', async (t) => {
-  const server = await start(t)
-  const migrate = { prefix: 'app:', userId: (data: Readonly<Record<string, unknown>>) => data.uid as number }
-  const opened = await listen(t, { redis: client(t, server), deadline: PATIENT, migrate })
-  await server.cli('SET', 'app:x', '{"uid":7,"cookie":{}}')
-  await server.cli('SET', 'app:broken', '{')
-  t.strictSame((await new Browser(opened, sign('x', SECRET)).get('/')).body, { uid: 7, userId: 7 })
-  t.strictSame((await new Browser(opened, sign('broken', SECRET)).get('/')).body, {})
 })
 
 t.test('the channel tells what happens, and never whose it is', async (t) => {
