@@ -1,4 +1,4 @@
-// Lint, types, and the packages as they would be published. All three run, whatever the others say.
+// Lint, types, the packages as they would be published, and the site with its links. All run, whatever the others say.
 import { join } from 'node:path'
 import { run } from './command.mjs'
 import { build, install, root, say } from './workspace.mjs'
@@ -8,6 +8,8 @@ const checks = {
   Lint: () => run(join(root, 'node_modules/.bin/biome'), ['ci', '--colors=off', '.'], { env }),
   Types: async () => (await build(['--continue=dependencies-successful'], env)).code,
   Packages: () => run(process.execPath, [join(root, 'scripts/check-packages.mjs')], { env }),
+  Site: () =>
+    run('pnpm', ['--filter=@larder/docs', 'run', 'site'], { env, onLine: (line) => line && say(`  ${line}`) }),
 }
 const failed = []
 for (const [name, check] of Object.entries(checks)) {
