@@ -1,27 +1,16 @@
-import type { ChainableCommander, Cluster, Redis } from 'ioredis'
+import type { ChainableCommander } from 'ioredis'
 import { Breaker, type Log, type RedisClient } from './breaker.js'
+import { type Argument, type Caller, evaluate, type Reply } from './caller.js'
+import { isCluster } from './client.js'
 import { RedisTimeoutError, RedisUnavailableError } from './errors.js'
 import { startTrip, tellTrip } from './round-trip.js'
 import type { Script } from './script.js'
-
-/** What Redis answers, with Buffers for strings. */
-export type Reply = Buffer | number | bigint | null | undefined | Error | Reply[]
-/** What a command takes. */
-export type Argument = string | number | Buffer
 
 /** Options of a {@link Gate}. */
 export interface GateOptions {
   /** Milliseconds that a command may take before it rejects with `LARDER_REDIS_TIMEOUT` and the breaker opens. */
   readonly deadline: number
   readonly log: Log
-}
-
-/** Who sends commands: a {@link Gate}, or its {@link Gate.unguarded} face. */
-export interface Caller {
-  /** Any command. `late` is told of a reply that came after the deadline. */
-  call(name: string, args: Argument[], late?: (reply: Reply) => void): Promise<Reply>
-  /** A script, by its SHA-1; its source is sent where the server does not know it. */
-  run(script: Script, keys: readonly string[], args: Argument[], late?: (reply: Reply) => void): Promise<Reply>
 }
 
 interface Operation {
@@ -298,35 +287,4 @@ export class Gate implements Caller {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
-}
-
-async function evaluate(
-  redis: Caller,
-  script: Script,
-  keys: readonly string[],
-  args: Argument[],
-  late: ((reply: Reply) => void) | undefined,
-): Promise<Reply> {
-  const rest = [keys.length, ...keys, ...args]
-  try {
-    return await redis.call('evalsha', [script.sha, ...rest], late)
-  } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    return redis.call('eval', [script.source, ...rest], late)
-  }
-}
-
-/** Whether a client speaks to a Redis Cluster. */
-export function isCluster(client: RedisClient): client is Cluster {
-  return 'nodes' in client
-}
-
-/** The connections over which all keys can be reached: one, or one a master of a Cluster. */
-export function masters(client: RedisClient): Redis[] {
-  return isCluster(client) ? client.nodes('master') : [client]
-}
-
-/** What ioredis puts in front of every key that this client is given. */
-export function keyPrefixOf(client: RedisClient): string {
-  return client.options.keyPrefix ?? ''
 }

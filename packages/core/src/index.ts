@@ -1,4 +1,5 @@
 export { Breaker, type Log, type RedisClient } from './breaker.js'
+export type { Argument, Caller, Reply } from './caller.js'
 export {
   type CommandOutcome,
   type FeedEvent,
@@ -7,6 +8,7 @@ export {
   type RedisEvent,
   redisChannel,
 } from './channels.js'
+export { isCluster, keyPrefixOf, masters } from './client.js'
 export { Clock, type TimeSource } from './clock.js'
 export { type Codec, json } from './codec.js'
 export { clientsOf, type RedisOption, resolveClient } from './connection.js'
@@ -29,17 +31,7 @@ export type { Feed, FeedListener } from './feed/feed.js'
 export { localFeed } from './feed/local.js'
 export { RedisFeed } from './feed/redis-feed.js'
 export { Fence } from './fence.js'
-export {
-  type Argument,
-  type Caller,
-  Gate,
-  type GateOptions,
-  isCluster,
-  keyPrefixOf,
-  masters,
-  READ_AT_ONCE,
-  type Reply,
-} from './gate.js'
+export { Gate, type GateOptions, READ_AT_ONCE } from './gate.js'
 export { Heartbeat, type HeartbeatOptions } from './heartbeat.js'
 export { escapeKey, escapePattern, type Key, type KeyPart, logicalKey, unescapeKey } from './key.js'
 export { Namespace, type NamespaceListener, type NamespaceOptions } from './namespace.js'

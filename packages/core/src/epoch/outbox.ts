@@ -1,4 +1,5 @@
-import type { Caller, Gate } from '../gate.js'
+import type { Caller } from '../caller.js'
+import type { Gate } from '../gate.js'
 
 /** Something that must reach Redis, sooner or later; doing it twice does no harm. */
 export interface Invalidation {

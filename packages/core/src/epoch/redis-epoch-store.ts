@@ -1,4 +1,4 @@
-import type { Caller, Reply } from '../gate.js'
+import type { Caller, Reply } from '../caller.js'
 import { loadScript } from '../script.js'
 import { type Epoch, type EpochStore, type TagEpochs, type TagRecord, tagLife } from './epoch-store.js'
 import type { Tag } from './tag.js'

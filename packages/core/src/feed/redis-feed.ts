@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import type { Log, RedisClient } from '../breaker.js'
 import { type FeedEvent, feedChannel } from '../channels.js'
+import { isCluster, keyPrefixOf, masters } from '../client.js'
 import type { Clock } from '../clock.js'
-import { isCluster, keyPrefixOf, masters } from '../gate.js'
 import type { Feed, FeedListener } from './feed.js'
 import { Link } from './link.js'
 
