@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import {
   type RedisServer,
   startProxy,
@@ -23,8 +21,7 @@ interface Pair {
   readonly namespace: string
 }
 
-const HEARTBEAT = 300
-const run = promisify(execFile)
+const HEARTBEAT = 500
 
 async function pair(t: Test, heartbeat = HEARTBEAT): Promise<Pair> {
   const server = await startRedis()
@@ -45,8 +42,8 @@ async function pair(t: Test, heartbeat = HEARTBEAT): Promise<Pair> {
 }
 
 /** Another program. */
-async function redisCli({ server }: Pair, ...args: string[]): Promise<number> {
-  await run('redis-cli', ['-p', String(server.port), ...args])
+async function redisCli({ server }: Pair, ...args: [string, ...string[]]): Promise<number> {
+  await server.cli(...args)
   return performance.timeOrigin + performance.now()
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import cacheAside from '@larder/cache-aside'
 import tagsPlugin from '@larder/tags'
 import { serveWorker } from '@larder/test-redis'
@@ -8,7 +9,7 @@ import { Redis } from 'ioredis'
 export type Setup = { port: number; feedPort: number; namespace: string; heartbeat: number }
 
 const { port, feedPort, namespace, heartbeat } = JSON.parse(process.env.SETUP as string) as Setup
-const redis = new Redis(port)
+const redis = new Redis(port, '127.0.0.1')
 redis.on('error', () => {})
 redis.duplicate = (override) => Redis.prototype.duplicate.call(redis, { ...override, port: feedPort })
 const app = fastify()
@@ -37,7 +38,7 @@ const methods = {
   keep: async (key: string, value: unknown): Promise<void> => {
     do {
       await read(key, value)
-      await new Promise(setImmediate)
+      await sleep(1)
     } while (cache.peek(key) === undefined)
   },
   /**
