@@ -17,6 +17,9 @@ import { matcher } from './pattern.js'
 import { type WrapOptions, type Wrapped, wrap } from './wrap.js'
 import { expire, put, remove, type Write, writeThrough } from './write.js'
 
+/** Child namespaces whose names are remembered: an application may make one a customer. */
+const MOST_CHILDREN = 100
+
 /** An entry with what is known of it. Dates and spans in milliseconds, by the clock of Redis. */
 export interface Entry<T> {
   /** `undefined` when there is none. */
@@ -210,6 +213,8 @@ export class Cache {
       cache: child,
     }
     reader.done()
+    const { children } = this.#engine.parts
+    if (children.size < MOST_CHILDREN) children.add(child)
     return new Cache(new Engine(this.#engine.parts, `${this.#engine.prefix}${child}:`), call, path)
   }
 

@@ -20,6 +20,8 @@ export interface EngineParts {
   readonly draft: DraftOptions
   /** Milliseconds that a lease holds without renewal. */
   readonly lease: number
+  /** Names of child namespaces, for whoever asks for the state: the first hundred. */
+  readonly children: Set<string>
   /** Throws when nobody could invalidate tags. */
   requireTags(): void
 }

@@ -94,10 +94,11 @@ function assemble(fastify: FastifyInstance, options: ResolvedOptions, namespace:
   const reader = new Reader({ ...payload, namespace, store, memory })
   const draft: DraftOptions = { ...payload, namespace, reader }
   const loads = new Loads({ ...draft, store, lease, deadline, heartbeat, requireTags })
-  return { namespace, store, memory, reader, loads, draft, lease, requireTags }
+  return { namespace, store, memory, reader, loads, draft, lease, children: new Set(), requireTags }
 }
 
-function stateOf(name: string, { namespace, memory }: EngineParts): State {
+/** Of the cache, and of its child namespaces, which share all there is. */
+function stateOf(name: string, { namespace, memory, children }: EngineParts): State[] {
   const { gate, feed, clock, outbox } = namespace
   const values: Record<string, number> = {}
   if (memory) Object.assign(values, { entries: memory.copies.entries, bytes: memory.copies.bytes })
@@ -108,7 +109,8 @@ function stateOf(name: string, { namespace, memory }: EngineParts): State {
     const lag = trusted ? { lagSeconds: Math.max(0, namespace.heartbeat - trust) / 1_000 } : {}
     Object.assign(values, { trusted: Number(trusted), ...lag, outbox: outbox?.pending ?? 0 })
   }
-  return { plugin: 'cache', name, values }
+  const parts = [...children].map((part) => ({ plugin: 'cache', name, part, values: {} }))
+  return [{ plugin: 'cache', name, values }, ...parts]
 }
 
 /** What this cache does when an entry changes, here or elsewhere. */

@@ -7,6 +7,8 @@ export interface State {
   readonly plugin: string
   /** The registration. */
   readonly name: string
+  /** What of it, where it has several: a route, a queue, a child namespace. */
+  readonly part?: string
   readonly values: Readonly<Record<string, number>>
 }
 
@@ -21,14 +23,15 @@ export interface StateRequest {
 export const stateChannel: Channel = larderChannel('state')
 
 /**
- * Answers whoever asks for the state of the application; returns the end of it.
+ * Answers whoever asks for the state of the application, with one or one of each part; returns the end of it.
  *
  * @example const end = answerState(fastify.server, () => ({ plugin: 'cache', name, values: { entries: copies.entries } }))
  */
-export function answerState(app: object, state: () => State): () => void {
+export function answerState(app: object, state: () => State | readonly State[]): () => void {
   const hear = (message: unknown): void => {
     const request = message as StateRequest
-    if (request.app === app) request.answer(state())
+    if (request.app !== app) return
+    for (const one of [state()].flat()) request.answer(one)
   }
   stateChannel.subscribe(hear)
   return () => stateChannel.unsubscribe(hear)

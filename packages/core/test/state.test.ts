@@ -15,6 +15,15 @@ t.test('an application is asked for its state, and no other answers', (t) => {
   t.end()
 })
 
+t.test('a registration answers with the state of each of its parts', (t) => {
+  const app = {}
+  const states = ['a', 'b'].map((part) => ({ plugin: 'queues', name: 'x', part, values: { backlog: 1 } }))
+  const end = answerState(app, () => states)
+  t.strictSame(askState(app), states)
+  end()
+  t.end()
+})
+
 t.test('the clients of an application are known', async (t) => {
   const redis = client(t, await sharedRedis())
   const [app, other] = [fastify(), fastify()]
