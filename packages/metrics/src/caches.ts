@@ -1,6 +1,6 @@
 import type { CacheEvent } from '@larder/cache-aside'
 import type { Book } from './book.js'
-import type { Count, Distribution, Family } from './family.js'
+import { type Count, type Distribution, type Family, inMs } from './family.js'
 import { hear, type Recorder } from './recorder.js'
 import * as SERIES from './series.js'
 import { RESULTS } from './series.js'
@@ -79,7 +79,9 @@ export class Caches implements Recorder {
   }
 
   snapshot(): Record<string, CacheSnapshot> {
-    const states = new Map(this.#book.states('cache').map(({ name, values }) => [name, values]))
+    // Child namespaces share the copies.
+    const own = this.#book.states('cache').filter(({ part }) => part === undefined)
+    const states = new Map(own.map(({ name, values }) => [name, values]))
     const entries = [...this.#caches].map(([name, cells]): [string, CacheSnapshot] => {
       const { hit, stale, miss, coalesced, bypass, error } = valuesOf(cells.results)
       const requests = hit + stale + miss + coalesced + bypass + error
@@ -107,8 +109,8 @@ export class Caches implements Recorder {
     return Object.fromEntries(entries)
   }
 
-  open(name: string): void {
-    this.#cells(name)
+  open(name: string, child: string = name): void {
+    if (!this.#caches.has(child)) this.#cells(child)
   }
 
   close(): void {
@@ -174,8 +176,4 @@ function valuesOf(results: Record<string, Count>): Results {
 
 function sum(counts: readonly Count[]): number {
   return counts.reduce((total, { value }) => total + value, 0)
-}
-
-function inMs(seconds: number | undefined): number | undefined {
-  return seconds === undefined ? undefined : seconds * 1_000
 }

@@ -62,6 +62,11 @@ export class Distribution {
   }
 }
 
+/** Seconds in milliseconds. */
+export function inMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1_000
+}
+
 /** The cells of one series: one a combination of labels, made when it is first asked for. */
 export class Family<Cell extends Count | Distribution> {
   readonly series: Series

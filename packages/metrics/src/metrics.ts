@@ -7,6 +7,7 @@ import { type LimitSnapshot, Limits } from './limits.js'
 import { Locks, type LocksSnapshot } from './locks.js'
 import type { Recorder } from './recorder.js'
 import { RedisRecorder, type RedisSnapshot } from './redis.js'
+import { Responses, type ResponsesSnapshot } from './responses.js'
 import { Sessions, type SessionsSnapshot } from './sessions.js'
 import { Tags, type TagsSnapshot } from './tags.js'
 
@@ -15,6 +16,8 @@ export interface Snapshot {
   readonly caches: Readonly<Record<string, CacheSnapshot>>
   readonly tags: TagsSnapshot
   readonly redis: RedisSnapshot
+  /** By registration of response-cache: `responses`. */
+  readonly responses: Readonly<Record<string, ResponsesSnapshot>>
   readonly locks: Readonly<Record<string, LocksSnapshot>>
   readonly sessions: Readonly<Record<string, SessionsSnapshot>>
   /** By limiter: `global`, a route, a group. */
@@ -38,6 +41,7 @@ export class Metrics {
       cache: new Caches(book),
       tags: new Tags(book),
       redis: new RedisRecorder(book),
+      responses: new Responses(book),
       locks: new Locks(book),
       sessions: new Sessions(book),
       limits: new Limits(book),
@@ -57,11 +61,12 @@ export class Metrics {
    * @example const { hitRate } = app.metrics.snapshot().caches.catalogue
    */
   snapshot(): Snapshot {
-    const { cache, tags, redis, locks, sessions, limits, events, leaderboard } = this.#recorders
+    const { cache, tags, redis, responses, locks, sessions, limits, events, leaderboard } = this.#recorders
     return {
       caches: cache.snapshot(),
       tags: tags.snapshot(),
       redis: redis.snapshot(),
+      responses: responses.snapshot(),
       locks: locks.snapshot(),
       sessions: sessions.snapshot(),
       limits: limits.snapshot(),
@@ -72,13 +77,15 @@ export class Metrics {
 
   /** What Prometheus reads. */
   text(): Promise<string> {
+    // What was made after the application was ready, such as a namespace of a cache, has its series too.
+    this.open()
     return this.registry.metrics()
   }
 
   /** @internal Makes the series of all registrations, before anything happens to them. */
   open(): void {
     for (const [plugin, recorder] of Object.entries(this.#recorders) as [string, Recorder][]) {
-      for (const { name } of this.#book.states(plugin)) recorder.open?.(name)
+      for (const { name, part } of this.#book.states(plugin)) recorder.open?.(name, part)
     }
   }
 

@@ -4,8 +4,8 @@ import type { Book } from './book.js'
 
 /** Turns the events of one kind of plugin into numbers. */
 export interface Recorder {
-  /** Makes the series of a registration before anything happens. */
-  open?(name: string): void
+  /** Makes the series of a registration, and of a part of it, before anything happens. */
+  open?(name: string, part?: string): void
   /** Stops listening. */
   close(): void
 }

@@ -8,6 +8,7 @@ import {
   redisChannel,
 } from '@larder/core'
 import type { Book } from './book.js'
+import { inMs } from './family.js'
 import { type Recorder, subscribe } from './recorder.js'
 import * as SERIES from './series.js'
 
@@ -51,15 +52,11 @@ export class RedisRecorder implements Recorder {
     const ok = this.#commands.cell('ok')
     const failed = ['refused', 'timeout', 'unavailable'].map((outcome) => this.#commands.cell(outcome).count)
     const total = failed.reduce((sum, count) => sum + count, 0)
-    const inMs = (share: number) => {
-      const seconds = ok.quantile(share)
-      return seconds === undefined ? undefined : seconds * 1_000
-    }
     return {
       up: this.#up(),
       commands: ok.count + total,
       failed: total,
-      commandMs: { p50: inMs(0.5), p99: inMs(0.99) },
+      commandMs: { p50: inMs(ok.quantile(0.5)), p99: inMs(ok.quantile(0.99)) },
       distrusts: this.#distrusts.cell().value,
     }
   }

@@ -15,6 +15,7 @@ export interface Series {
 }
 
 const CACHE: Label = { name: 'cache' }
+const ROUTE: Label = { name: 'route' }
 const LOCK: Label = { name: 'lock' }
 const SESSIONS: Label = { name: 'sessions' }
 const LIMITER: Label = { name: 'limiter' }
@@ -36,6 +37,17 @@ export const RESULTS: readonly ['hit', 'stale', 'miss', 'coalesced', 'bypass', '
   'stale',
   'miss',
   'coalesced',
+  'bypass',
+  'error',
+]
+
+/** How a request was answered, in the words of `Cache-Status` where it has one. */
+export const STATUSES: readonly ['hit', 'stale', 'miss', 'revalidated', 'collapsed', 'bypass', 'error'] = [
+  'hit',
+  'stale',
+  'miss',
+  'revalidated',
+  'collapsed',
   'bypass',
   'error',
 ]
@@ -103,6 +115,31 @@ export const tagInvalidations: Series = counter(
   'tag_invalidations_total',
   'Calls of tags.invalidate().',
   label('mode', 'hard', 'soft'),
+)
+export const httpRequests: Series = counter(
+  'http_cache_requests_total',
+  'Requests for routes whose responses are kept, by how they were answered.',
+  CACHE,
+  ROUTE,
+  label('status', ...STATUSES),
+)
+export const httpTimes: Series = histogram(
+  'http_cache_request_duration_seconds',
+  'Such requests from the lookup to the answer.',
+  WORK,
+  CACHE,
+  label('status', ...STATUSES),
+)
+export const httpRefreshes: Series = counter(
+  'http_cache_refreshes_total',
+  'Runs of handlers in the background, for responses that were served stale.',
+  CACHE,
+)
+export const httpPurges: Series = counter(
+  'http_cache_purges_total',
+  'Purges; unsafe: by a request that may have changed something.',
+  CACHE,
+  label('what', 'url', 'tags', 'unsafe', 'all'),
 )
 export const redisUp: Series = gauge(
   'redis_up',

@@ -52,6 +52,9 @@ async function use(app: FastifyInstance): Promise<void> {
   await app.events.publish('x', 1)
   await leaderboards.board('x').increment('ann')
   await app.inject('/limited')
+  for (let i = 0; i < 2; i++) await app.inject('/page/1')
+  await app.responseCache.purge('/page/1', { soft: true })
+  await app.inject('/page/1')
   const login = await app.inject({ method: 'POST', url: '/login' })
   const cookie = String(login.headers['set-cookie']).split(';')[0] as string
   await app.inject({ method: 'POST', url: '/logout', headers: { cookie } })

@@ -50,14 +50,18 @@ t.test('each call of a cache is counted once, by its result', async (t) => {
 
 t.test('all series of a registration are there before anything happens', async (t) => {
   const app = await openAll(t, false)
-  const before = new Set((await scrape(app)).keys())
   const { cache } = app
+  const child = cache.namespace('child')
+  const before = new Set((await scrape(app)).keys())
+  await child.getOrSet('a', () => 1)
   await cache.getOrSet('a', () => 1)
   await cache.getOrSet('bad', () => Promise.reject(new Error('no'))).catch(() => {})
   await app.tags.invalidate('x')
   await app.locks.using('x', () => app.locks.tryAcquire('x'))
   await app.events.publish('x', 1)
   await app.leaderboards.board('x').increment('ann')
+  for (let i = 0; i < 2; i++) await app.inject('/page/1')
+  await app.responseCache.purge('/page/1')
   const login = await app.inject({ method: 'POST', url: '/login' })
   await app.inject({ method: 'POST', url: '/logout', headers: { cookie: login.headers['set-cookie'] as string } })
   const after = [...(await scrape(app)).keys()].filter((name) => !before.has(name))
@@ -107,6 +111,36 @@ t.test('what all plugins do is in the series and in the snapshot', async (t) => 
   t.ok((find(found, 'cache_feed_lag_seconds') ?? 9) < 2)
   t.equal(find(found, 'cache_outbox_length'), 0)
   t.equal(find(found, 'cache_memory_entries'), snapshot.caches[Object.keys(snapshot.caches)[0] as string]?.entries)
+})
+
+t.test('each request for a page is counted once, by its route and status', async (t) => {
+  const app = await openAll(t, false)
+  const get = (id: number, headers = {}) => app.inject({ url: `/page/${id}`, headers })
+  await Promise.all([get(1), get(1), get(1)])
+  await get(2)
+  await get(1)
+  await get(1, { range: 'bytes=0-0' })
+  await get(9, { 'cache-control': 'only-if-cached' })
+  await app.responseCache.purge('/page/1', { soft: true })
+  await get(1)
+  const snapshot = () => app.metrics.snapshot().responses.responses
+  await pollUntil('the refresh', async () => snapshot()?.refreshes === 1)
+  await get(1)
+  await app.responseCache.purgeTags(['x'])
+  await app.responseCache.clear()
+  await app.inject({ method: 'POST', url: '/login' })
+  const { hitMs, missMs, ...counts } = snapshot() ?? {}
+  t.strictSame(counts, {
+    ...{ hits: 2, stale: 1, misses: 2, revalidated: 0, collapsed: 2, bypass: 1, errors: 1 },
+    ...{ requests: 9, hitRate: 3 / 9, refreshes: 1, purges: 4 },
+  })
+  t.ok((hitMs ?? 0) > 0 && (missMs ?? 0) > 0)
+  const found = await scrape(app)
+  const of = (status: string) =>
+    found.get(`http_cache_requests_total{cache="responses",route="/page/:id",status="${status}"}`)
+  t.strictSame(['hit', 'stale', 'miss', 'collapsed'].map(of), [2, 1, 2, 2])
+  t.equal(find(found, 'http_cache_request_duration_seconds_count', 'collapsed'), 2)
+  t.equal(find(found, 'http_cache_purges_total', 'unsafe'), 1)
 })
 
 t.test('Redis going away and coming back shows', async (t) => {
@@ -186,7 +220,8 @@ t.test('the number of series does not grow with keys, boards, locks or the names
   const { size } = await scrape(app)
   await use(150, 500)
   t.equal((await scrape(app)).size, size)
-  t.equal(find(await scrape(app), 'cache_requests_total', 'cache="other"', 'miss'), 500 - 99)
+  // The cache itself and that of whole responses are the first two of a hundred.
+  t.equal(find(await scrape(app), 'cache_requests_total', 'cache="other"', 'miss'), 500 - 98)
 })
 
 t.test('the route can be guarded, moved, or left out', async (t) => {

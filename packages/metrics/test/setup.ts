@@ -4,6 +4,7 @@ import leaderboard from '@larder/leaderboard'
 import locks from '@larder/locks'
 import metrics, { type MetricsOptions } from '@larder/metrics'
 import rateLimit from '@larder/rate-limit'
+import responseCache from '@larder/response-cache'
 import sessions from '@larder/sessions'
 import tags from '@larder/tags'
 import { type RedisEndpoint, uniqueNamespace } from '@larder/test-redis'
@@ -36,6 +37,7 @@ export async function openAll(t: T, redis: Redis | false, options: MetricsOption
   const shared = { redis, namespace: uniqueNamespace() }
   await app.register(cacheAside, shared)
   await app.register(tags, shared)
+  await app.register(responseCache)
   await app.register(locks, shared)
   await app.register(sessions, { ...shared, secret: 's'.repeat(32), cookie: { secure: false } })
   await app.register(rateLimit, { ...shared, max: 2, global: false })
@@ -43,6 +45,7 @@ export async function openAll(t: T, redis: Redis | false, options: MetricsOption
   await app.register(leaderboard, shared)
   await app.register(metrics, options)
   app.get('/limited', { config: { rateLimit: { max: 1 } } }, async () => 'ok')
+  app.get('/page/:id', { config: { responseCache: { ttl: '1m', staleWhileRevalidate: '1m' } } }, async () => 'ok')
   app.post('/login', async (request) => {
     await request.login('ann')
     return 'ok'

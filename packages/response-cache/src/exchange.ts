@@ -59,6 +59,8 @@ export class Exchange {
   before: Fields = {}
   /** A page answers. */
   served = false
+  /** When it began; only known while somebody listens. */
+  readonly #begun = responseChannel.hasSubscribers ? performance.now() : undefined
   readonly #key: string
   readonly #done: () => void
 
@@ -119,7 +121,10 @@ export class Exchange {
     const { options, name, app } = this.desk
     tell(this.reply, options.status, options.statusKey ? { ...happened, key: targetOf(this.request) } : happened)
     if (!responseChannel.hasSubscribers) return
-    publish({ type: 'request', cache: name, app, route: this.request.routeOptions.url ?? '', result })
+    const route = this.request.routeOptions.url ?? ''
+    const now = performance.now()
+    const where = { cache: name, app, route, milliseconds: now - (this.#begun ?? now) }
+    publish(this.background ? { type: 'refresh', ...where } : { type: 'request', ...where, result })
   }
 
   #use(page: Page, created: number): boolean {

@@ -1,5 +1,5 @@
 import type { Cache } from '@larder/cache-aside'
-import { decorate } from '@larder/core'
+import { answerState, decorate } from '@larder/core'
 import type {
   FastifyInstance,
   FastifyPluginAsync,
@@ -56,6 +56,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) =>
   const options = resolveOptions(raw)
   let desk: Desk | undefined
   let needTags: string | undefined
+  const routes = new Set<string>()
   const deskOf = (): Desk => {
     desk ??= open(fastify, options)
     return desk
@@ -67,7 +68,10 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) =>
     const kept = resolveRoute(route.config?.responseCache, options)
     if (kept && (typeof kept.tags === 'function' || kept.tags.length > 0)) needTags ??= `The route ${route.url} names`
     const methods = [route.method].flat()
-    if (kept) keepRoute(route, methods, options, kept, deskOf)
+    if (kept) {
+      routes.add(route.url)
+      keepRoute(route, methods, options, kept, deskOf)
+    }
     if (route.config?.responseCache !== false && methods.some(isUnsafe)) watchRoute(route, kept, deskOf)
     hooks[HANDLED] = true
   })
@@ -75,7 +79,18 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) =>
     if (needTags !== undefined && !deskOf().tagged) throw new NoTagsError(needTags)
     deskOf()
   })
+  const name = nameOf(options)
+  const endState = answerState(fastify.server, () => [
+    { plugin: 'responses', name, values: {} },
+    ...[...routes].map((part) => ({ plugin: 'responses', name, part, values: {} })),
+  ])
+  fastify.addHook('onClose', async () => endState())
   decorate(fastify, 'responseCache', new ResponseCache(fastify, deskOf), options.name)
+}
+
+/** Of the registration, in events and as a child namespace of the cache. */
+function nameOf({ name = 'responses' }: ResolvedOptions): string {
+  return name
 }
 
 /** Found when the application is ready, so that the order of registration does not matter. */
@@ -86,7 +101,7 @@ function open(fastify: FastifyInstance, options: ResolvedOptions): Desk {
   const cache = options.cache === undefined ? caches : caches?.[options.cache]
   if (typeof cache?.namespace !== 'function')
     throw new NoCacheError(`fastify.cache${options.cache === undefined ? '' : `.${options.cache}`}`)
-  const name = options.name ?? 'responses'
+  const name = nameOf(options)
   let warned = false
   return {
     name,

@@ -58,7 +58,9 @@ export class ResponseCache {
 
   /** Purges everything that is kept, in one command. */
   async clear(): Promise<void> {
-    await this.#desk().cache.clear()
+    const { cache, name, app } = this.#desk()
+    publish({ type: 'purge', cache: name, app, what: 'all' })
+    await cache.clear()
   }
 
   /**

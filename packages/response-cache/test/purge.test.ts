@@ -1,10 +1,12 @@
 import { gunzipSync } from 'node:zlib'
 import compress from '@fastify/compress'
 import cacheAside from '@larder/cache-aside'
+import { askState } from '@larder/core'
 import responseCache, { type ResponseCacheOptions, type ResponseEvent, responseChannel } from '@larder/response-cache'
-import fastify from 'fastify'
+import { pollUntil } from '@larder/test-redis'
+import fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { allSites, ask, open } from './setup.js'
+import { allSites, ask, open, type T } from './setup.js'
 
 for (const site of await allSites()) {
   t.test(`${site.name}: purged by URL and by tag, gone or stale, here and elsewhere`, async (t) => {
@@ -182,26 +184,60 @@ t.test('any order of registration works, and what is missing is said at once', a
   )
 })
 
-t.test('what happens is told on the diagnostics channel, with the pattern of the route', async (t) => {
+/** What an application tells from now on. */
+function listen(t: T, app: FastifyInstance): ResponseEvent[] {
   const events: ResponseEvent[] = []
-  const { url, app } = await open(t, {
-    routes: (app) => app.get('/items/:id', { config: { responseCache: { ttl: '1m' } } }, async () => 'x'),
-  })
   const hear = (message: unknown): void =>
     void ((message as ResponseEvent).app === app.server && events.push(message as ResponseEvent))
   responseChannel.subscribe(hear)
   t.teardown(() => responseChannel.unsubscribe(hear))
+  return events
+}
+
+t.test('what happens is told on the diagnostics channel, with the pattern of the route', async (t) => {
+  const { url, app } = await open(t, {
+    routes: (app) => app.get('/items/:id', { config: { responseCache: { ttl: '1m' } } }, async () => 'x'),
+  })
+  const events = listen(t, app)
   await ask(`${url}/items/1`)
   await ask(`${url}/items/1`)
   await ask(`${url}/items/1`, { headers: { range: 'bytes=0-1' } })
   await app.responseCache.purge('/items/1')
+  await app.responseCache.clear()
   t.strictSame(
-    events.map((event) => (event.type === 'request' ? [event.route, event.result] : [event.type, event.what])),
+    events.map((event) => (event.type === 'request' ? [event.route, event.result] : event)),
     [
       ['/items/:id', 'miss'],
       ['/items/:id', 'hit'],
       ['/items/:id', 'bypass'],
-      ['purge', 'url'],
+      { type: 'purge', cache: 'responses', app: app.server, what: 'url' },
+      { type: 'purge', cache: 'responses', app: app.server, what: 'all' },
     ],
   )
+  t.ok(events.every((event) => event.type !== 'request' || (event.milliseconds > 0 && event.milliseconds < 60_000)))
+  const parts = askState(app.server).filter(({ plugin }) => plugin === 'responses')
+  t.strictSame(
+    parts.map(({ name, part }) => [name, part]),
+    [
+      ['responses', undefined],
+      ['responses', '/items/:id'],
+    ],
+  )
+})
+
+t.test('a refresh in the background is told as such, and is no request', async (t) => {
+  const { url, app } = await open(t, {
+    routes: (app) =>
+      app.get('/', { config: { responseCache: { ttl: '1m', staleWhileRevalidate: '1m' } } }, async () => 'x'),
+  })
+  await ask(url)
+  await app.responseCache.purge('/', { soft: true })
+  const events = listen(t, app)
+  await ask(url)
+  await pollUntil('the refresh', async () => events.length === 2)
+  events.sort((a, b) => a.type.localeCompare(b.type))
+  t.match(events, [
+    { type: 'refresh', route: '/' },
+    { type: 'request', route: '/', result: 'stale' },
+  ])
 })
