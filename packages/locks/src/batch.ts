@@ -55,17 +55,9 @@ export class Batch {
     const waiting = this.#waiting
     if (waiting.length === 0) return
     this.#waiting = []
-    if (!this.#split) {
-      for (let i = 0; i < waiting.length; i += MOST) this.#send(waiting.slice(i, i + MOST))
-      return
+    for (const group of this.#split ? bySlot(waiting) : [waiting]) {
+      for (let i = 0; i < group.length; i += MOST) this.#send(group.slice(i, i + MOST))
     }
-    const bySlot = new Map<number, Item[]>()
-    for (const item of waiting) {
-      const group = bySlot.get(item.slot)
-      if (group) group.push(item)
-      else bySlot.set(item.slot, [item])
-    }
-    for (const group of bySlot.values()) this.#send(group)
   }
 
   #send(items: readonly Item[]): void {
@@ -77,11 +69,22 @@ export class Batch {
     }
     this.#gate.run(this.#script, keys, args).then(
       (replies) => {
-        for (let i = 0; i < items.length; i++) (items[i] as Item).answer((replies as Reply[])[i])
+        const answers = Array.isArray(replies) ? replies : []
+        for (let i = 0; i < items.length; i++) (items[i] as Item).answer(answers[i])
       },
       (error) => {
         for (const { fail } of items) fail(error)
       },
     )
   }
+}
+
+function bySlot(items: readonly Item[]): Iterable<Item[]> {
+  const groups = new Map<number, Item[]>()
+  for (const item of items) {
+    const group = groups.get(item.slot)
+    if (group) group.push(item)
+    else groups.set(item.slot, [item])
+  }
+  return groups.values()
 }

@@ -170,8 +170,9 @@ export class Lease implements Lock, Kept {
     } catch (error) {
       this.#context.log.warn(
         { err: error, lock: this.name },
-        'larder: a lock could not be released and ends with its lease',
+        'larder: a lock could not be released: that is done when Redis is back, else it ends with its lease',
       )
+      this.#context.forget(this)
     }
   }
 

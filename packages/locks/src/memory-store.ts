@@ -97,7 +97,7 @@ export class MemoryStore implements LockStore {
     if (this.#advance(state, member)) return this.#grant(state, ask)
     const first = Math.min(...state.holders.values())
     const now = this.now()
-    return { state: 'queued', after: Math.max(first - now, 1), arrival: String(at), asked: now }
+    return { state: 'queued', after: Math.max(first - now, 1), arrival: String(at), asked: now, lost: false }
   }
 
   async release({ resource, member }: Claim): Promise<ReleaseAnswer> {
@@ -154,7 +154,16 @@ export class MemoryStore implements LockStore {
     state.holders.set(member, since + ttl)
     if (++this.#space.grants % SWEEP_EVERY === 0) this.#sweep()
     const had = arrival === undefined || arrival === LAST ? 'free' : 'asked'
-    return { state: 'granted', claim: ask, token: this.#mint(), since, until: since + ttl, thin: false, had }
+    return {
+      state: 'granted',
+      claim: ask,
+      token: this.#mint(),
+      since,
+      until: since + ttl,
+      thin: false,
+      had,
+      lost: false,
+    }
   }
 
   #microseconds(): number {

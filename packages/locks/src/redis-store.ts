@@ -132,7 +132,7 @@ export class RedisStore implements LockStore {
     return this.#takes.run([resource.place, slot.fence], [ask.member, ask.ttl], resource.slot, (reply) => {
       if (!(reply instanceof Buffer)) return REFUSED
       const token = reply.toString('latin1')
-      if (token > slot.seen) return granted(ask, slot, token, since, true)
+      if (token > slot.seen) return granted(ask, slot, token, { since, thin: true, lost: false })
       // The last token was lost and the clock set back: the other script is told what was seen.
       return this.#ask(ask, slot, since)
     })
@@ -151,7 +151,8 @@ export class RedisStore implements LockStore {
   }
 
   async leave(claim: Claim): Promise<void> {
-    await this.#end(claim, [])
+    // Who may have been released before, and asks again, is to be told so.
+    await this.#end(claim, claim.latch === undefined ? [] : [claim.latch])
   }
 
   renew(claims: readonly Claim[], tell: (index: number, answer: RenewAnswer | Error, since: number) => void): void {
@@ -192,9 +193,11 @@ export class RedisStore implements LockStore {
     const { resource, member, ttl, arrival = '' } = ask
     const keys = [resource.place, resource.queue, slot.fence]
     const reply = await this.#gate.run(ACQUIRE, keys, [member, ttl, slot.seen, arrival, this.#prefix, this.#deaf])
-    if (reply instanceof Buffer) return granted(ask, slot, reply.toString('latin1'), since, false)
     if (!Array.isArray(reply)) return REFUSED
-    return { state: 'queued', after: Number(reply[0]), arrival: String(reply[1]), asked: since }
+    const [after, what, again] = reply
+    const lost = again === 1
+    if (after === 0) return granted(ask, slot, String(what), { since, thin: false, lost })
+    return { state: 'queued', after: Number(after), arrival: String(what), asked: since, lost }
   }
 
   #end({ resource, member }: Claim, latch: [] | [string]): Promise<Reply> {
@@ -216,10 +219,11 @@ export class RedisStore implements LockStore {
   }
 }
 
-function granted(ask: Ask, slot: Slot, token: string, since: number, thin: boolean): Grant {
+function granted(ask: Ask, slot: Slot, token: string, about: Pick<Grant, 'since' | 'thin' | 'lost'>): Grant {
+  const { since, thin, lost } = about
   if (token > slot.seen) slot.seen = token
   const had = ask.arrival === undefined || ask.arrival === LAST ? 'free' : 'asked'
-  return { state: 'granted', claim: ask, token, since, until: since + ask.ttl, thin, had }
+  return { state: 'granted', claim: ask, token, since, until: since + ask.ttl, thin, had, lost }
 }
 
 function itself<T>(reply: T): T {

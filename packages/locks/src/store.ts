@@ -43,6 +43,8 @@ export interface Grant {
   readonly thin: boolean
   /** How it was had: at once; when it asked again; when it was called, so that it must be prolonged at once. */
   readonly had: 'free' | 'asked' | 'called'
+  /** Whether it had a place in the queue that was lost. */
+  readonly lost: boolean
 }
 
 /** A place in the queue. */
@@ -54,6 +56,8 @@ export interface Queued {
   readonly arrival: string
   /** When the question was asked, on the store's clock. */
   readonly asked: number
+  /** Whether it had a place before that was lost. */
+  readonly lost: boolean
 }
 
 /** What a store answers. */
