@@ -32,10 +32,11 @@ now()
 local lost = 0
 if arrival == '0' then
   arrival = digits
-  redis.call('ZADD', queue, 'NX', arrival, member)
-else
-  lost = redis.call('ZADD', queue, 'NX', arrival, member)
+elseif not redis.call('ZSCORE', queue, member) then
+  lost = 1
 end
+-- A place is asked for again without writing it, which a server that is out of memory would refuse.
+if lost == 1 or arrival == digits then redis.call('ZADD', queue, 'NX', arrival, member) end
 if redis.call('PTTL', queue) < tonumber(wait) then redis.call('PEXPIRE', queue, wait) end
 if advance(place, queue, call, member) then return grant(lost) end
 

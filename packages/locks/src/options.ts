@@ -60,6 +60,9 @@ export interface ResolvedOptions {
   readonly terms: Terms
 }
 
+/** What a timer takes: 24 days. Longer waits end then. */
+const LONGEST_WAIT = 2 ** 31 - 1
+
 const DEFAULTS: Terms = Object.freeze({ ttl: 10_000, wait: 5_000, requireReplicas: 0, renew: true, signal: undefined })
 
 /** Reads, checks and completes the options. Throws `LARDER_INVALID_OPTION`. */
@@ -113,7 +116,7 @@ export function resolveTtl(value: unknown): number {
 function readLease(reader: OptionReader, defaults: Terms): Terms {
   return {
     ttl: Math.ceil(reader.duration('ttl', defaults.ttl)),
-    wait: Math.ceil(reader.duration('wait', defaults.wait, 0)),
+    wait: Math.min(Math.ceil(reader.duration('wait', defaults.wait, 0)), LONGEST_WAIT),
     requireReplicas: reader.integer('requireReplicas', defaults.requireReplicas, 0),
     renew: reader.boolean('renew', defaults.renew),
     signal: undefined,

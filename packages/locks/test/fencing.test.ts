@@ -1,16 +1,11 @@
-import { pollUntil, type RedisServer, sharedCluster, startRedis, startSentinel, startWorker } from '@larder/test-redis'
+import { pollUntil, type RedisServer, sharedCluster, startSentinel, startWorker } from '@larder/test-redis'
 import t from 'tap'
+import { start } from './faults.js'
 import { ENTER, WRITE } from './resource.js'
-import { client, codeOf, lost, open, type T } from './setup.js'
+import { client, codeOf, lost, open } from './setup.js'
 import type { Methods } from './workers/holder.js'
 
 const HOUR = 3_600_000_000n
-
-async function start(t: T): Promise<RedisServer> {
-  const server = await startRedis()
-  t.teardown(() => server.stop())
-  return server
-}
 
 async function fences(server: RedisServer, namespace: string): Promise<string[]> {
   return server.cli<string[]>('KEYS', `${namespace}:fence:*`)

@@ -1,12 +1,7 @@
-import { type CommandCounts, type RedisServer, startCluster, startRedis } from '@larder/test-redis'
+import type { CommandCounts } from '@larder/test-redis'
 import t from 'tap'
-import { client, codeOf, leftOn, lost, open, pending, queuedOn, type T } from './setup.js'
-
-async function start(t: T): Promise<RedisServer> {
-  const server = await startRedis()
-  t.teardown(() => server.stop())
-  return server
-}
+import { start } from './faults.js'
+import { client, codeOf, leftOn, open, queuedOn } from './setup.js'
 
 /** What clients sent, as scripts are sent. */
 function sent({ evalsha = 0, eval: sources = 0, ping = 0, wait = 0 }: CommandCounts): number {
@@ -79,61 +74,4 @@ t.test('a thousand waiters that give up leave no key behind', async (t) => {
   await queuedOn([server], namespace, 0)
   await lock.release()
   t.strictSame(await leftOn([server], namespace), [])
-})
-
-t.test('scripts that the server forgot are sent again', async (t) => {
-  const server = await start(t)
-  const { locks } = await open(t, { redis: client(t, server) })
-  const lock = await locks.acquire('key', { ttl: 300 })
-  const waiting = locks.acquire('key')
-  await server.cli('SCRIPT', 'FLUSH')
-  t.equal(await lock.extend(), 'extended')
-  await server.cli('SCRIPT', 'FLUSH')
-  await lock.release()
-  await server.cli('SCRIPT', 'FLUSH')
-  t.equal(await (await waiting).release(), 'released')
-})
-
-t.test('whatever key is evicted, who holds and is not alone any more is told, and who waits gets it', async (t) => {
-  const server = await start(t)
-  const { locks, namespace } = await open(t, { redis: client(t, server), ttl: 300, wait: '20s' })
-  for (const pattern of ['lock:*', 'lock-queue:*', 'fence:*']) {
-    const lock = await locks.acquire('key')
-    const waiting = locks.acquire('key')
-    await queuedOn([server], namespace, 1)
-    await server.cli('DEL', ...(await server.cli<string[]>('KEYS', `${namespace}:${pattern}`)))
-    if (pattern === 'lock:*') t.match(await lost(lock), { code: 'LARDER_LOCKS_LOST' })
-    else t.equal(await lock.release(), 'released')
-    const next = await waiting
-    t.ok(next.fencingToken > lock.fencingToken)
-    t.equal(await next.release(), 'released')
-  }
-})
-
-t.test('on Cluster, locks outlast the moving of their slot and the failover of their node', async (t) => {
-  const cluster = await startCluster({ replicas: 1 })
-  t.teardown(() => cluster.stop())
-  const redis = cluster.client()
-  const { locks, namespace } = await open(t, { redis, deadline: '5s', ttl: '5s', wait: '30s' })
-  const lock = await locks.acquire('key')
-  const waiting = locks.acquire('key')
-  await queuedOn(cluster.nodes.slice(0, 3), namespace, 1)
-  let place: string | undefined
-  for (const node of cluster.nodes.slice(0, 3)) {
-    place ??= (await node.cli<string[]>('KEYS', `${namespace}:lock:*`))[0]
-  }
-  const from = await cluster.nodeOf(place as string)
-  const to = cluster.nodes.slice(0, 3).find((node) => node !== from) as typeof from
-  await cluster.reshard({ from, to, slots: [await cluster.slotOf(place as string)] })
-  t.equal(await lock.extend(), 'extended')
-  t.equal(await locks.tryAcquire('key'), undefined)
-  const replica = cluster.nodes[cluster.nodes.indexOf(to) + 3] as typeof from
-  await cluster.failover(replica)
-  t.equal(await lock.extend(), 'extended')
-  t.equal(await pending(waiting), true)
-  t.equal(await lock.release(), 'released')
-  const next = await waiting
-  t.ok(next.fencingToken > lock.fencingToken)
-  t.equal(await next.release(), 'released')
-  t.strictSame(await leftOn(cluster.nodes, namespace), [])
 })

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pollUntil } from '@larder/test-redis'
+import t from 'tap'
+import { behind, far, noneUnhandled, start } from './faults.js'
+import { client, open, queuedOn } from './setup.js'
+
+const DEADLINE = 250
+/** How often a process that waits asks by itself. */
+const ASK_EVERY = 1_000
+
+t.test('a lost connection that comes back in time costs no waiter its place', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const redis = client(t, server)
+  const { locks, namespace } = await open(t, { redis })
+  const remote = await open(t, { redis: far(t, proxy), namespace })
+  const lock = await locks.acquire('key')
+  const order: number[] = []
+  const waiting = [0, 1, 2].map((i) => remote.locks.using('key', { wait: '20s' }, () => void order.push(i)))
+  await queuedOn([server], namespace, 3)
+  proxy.cut()
+  await pollUntil('the proxy to be reached again', () => proxy.connections >= 2)
+  await lock.release()
+  await Promise.all(waiting)
+  t.strictSame(order, [0, 1, 2])
+})
+
+t.test('a waiter whose subscriber was cut off gets the lock all the same', async (t) => {
+  const server = await start(t)
+  const { locks, namespace } = await open(t, { redis: client(t, server) })
+  const lock = await locks.acquire('key')
+  const waiting = locks.acquire('key', { wait: '20s' })
+  await queuedOn([server], namespace, 1)
+  await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await lock.release()
+  const begun = performance.now()
+  t.ok((await waiting).held)
+  t.ok(performance.now() - begun < 0.8 * ASK_EVERY)
+})
+
+t.test('a subscriber whose link goes dead without a word is replaced', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const remote = await open(t, { redis: far(t, proxy), deadline: '5s' })
+  const { locks, namespace } = await open(t, { redis: client(t, server), namespace: remote.namespace })
+  const lock = await locks.acquire('key')
+  const waiting = remote.locks.acquire('key', { wait: '30s' })
+  await queuedOn([server], namespace, 1)
+  proxy.drop()
+  await lock.release()
+  await sleep(50)
+  await proxy.restore()
+  t.equal(await (await waiting).release(), 'released')
+})
+
+t.test('where channels are forbidden, waiters ask by themselves', async (t) => {
+  const server = await start(t)
+  await server.cli('ACL', 'SETUSER', 'mute', 'on', 'nopass', '~*', '+@all', 'resetchannels')
+  const redis = client(t, server, { username: 'mute', password: 'x' })
+  const { locks } = await open(t, { redis, deadline: DEADLINE })
+  const lock = await locks.acquire('key')
+  const waiting = Promise.all([0, 1, 2].map((i) => locks.using('key', { wait: '20s' }, () => i)))
+  await sleep(DEADLINE)
+  await lock.release()
+  t.strictSame(await waiting, [0, 1, 2])
+})
+
+noneUnhandled(t)
