@@ -65,4 +65,24 @@ t.test('where channels are forbidden, waiters ask by themselves', async (t) => {
   t.strictSame(await waiting, [0, 1, 2])
 })
 
+t.test('who comes while another of its process has yet to get its place is not before it', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const near = await open(t, { redis: client(t, server) })
+  const { namespace } = near
+  const { locks } = await open(t, { redis: far(t, proxy), namespace, deadline: DEADLINE, wait: '20s' })
+  await locks.using('warm', () => {})
+  const lock = await near.locks.acquire('key')
+  // The subscriber cannot connect, so for a while the first one waits for that.
+  proxy.refuse()
+  await server.resetCommandCounts()
+  const order: number[] = []
+  const first = locks.using('key', async () => void order.push(1))
+  await pollUntil('it to be refused', async () => ((await server.commandCounts()).evalsha ?? 0) > 0)
+  await lock.release()
+  const second = locks.using('key', async () => void order.push(2))
+  await Promise.all([first, second])
+  t.strictSame(order, [1, 2])
+})
+
 noneUnhandled(t)
