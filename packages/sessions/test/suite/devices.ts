@@ -28,6 +28,12 @@ export function devices(t: Test, site: Site): void {
     t.notOk((await opened.app.sessions.list('ann')).some(({ current }) => current))
   })
 
+  t.test('what a browser says of itself is kept up to 256 letters', async (t) => {
+    const opened = await site.open(t)
+    await loggedIn(opened, 'ann', { 'user-agent': 'x'.repeat(5_000) })
+    t.equal((await opened.app.sessions.list('ann'))[0]?.userAgent, 'x'.repeat(256))
+  })
+
   t.test('a session of another user is never in the list, and cannot be revoked', async (t) => {
     const opened = await site.open(t)
     const ann = await loggedIn(opened, 'ann')

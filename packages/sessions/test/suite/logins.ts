@@ -36,6 +36,21 @@ export function logins(t: Test, site: Site): void {
     t.not(browser.cookie, other.cookie)
   })
 
+  t.test(
+    'what somebody with the anonymous id writes while a login runs is not in the session of the user',
+    async (t) => {
+      const opened = await site.open(t)
+      const victim = new Browser(opened)
+      await victim.post('/set', { theme: 'dark' })
+      const planted = victim.copy().post('/slow/late', { count: 666 })
+      await opened.gates.arrived('late')
+      await victim.post('/login/ann', {})
+      opened.gates.open('late')
+      t.equal((await planted).setCookie, undefined)
+      t.strictSame((await victim.get('/')).body, { theme: 'dark', userId: 'ann' })
+    },
+  )
+
   t.test('a login of another user leaves the data of the first behind', async (t) => {
     const opened = await site.open(t)
     const browser = await loggedIn(opened, 'ann')
