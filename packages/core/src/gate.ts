@@ -11,6 +11,11 @@ export interface GateOptions {
   /** Milliseconds that a command may take before it rejects with `LARDER_REDIS_TIMEOUT` and the breaker opens. */
   readonly deadline: number
   readonly log: Log
+  /**
+   * Which commands go out with the one before: those of the same turn of the event loop (default), or also those that other sockets
+   * cause in the same round of it: requests that arrive together share a write. The first of a round is sent at once all the same.
+   */
+  readonly together?: 'turn' | 'round'
 }
 
 interface Operation {
@@ -64,6 +69,7 @@ export class Gate implements Caller {
   #ticked = 0
   #timer: NodeJS.Timeout | undefined
   readonly #flushTurn = () => this.#flush()
+  readonly #rounds: boolean
   /** Sends although the breaker is open: for what must be done before it closes. */
   readonly unguarded: Caller = {
     call: (name, args, late) => this.#start(name, args, late),
@@ -74,6 +80,7 @@ export class Gate implements Caller {
     this.client = client
     this.breaker = Breaker.acquire(client, options.log, options.deadline)
     this.deadline = options.deadline
+    this.#rounds = options.together === 'round'
     this.#cluster = isCluster(client)
     this.#alone = this.#cluster || !client.options.enableAutoPipelining
   }
@@ -148,7 +155,8 @@ export class Gate implements Caller {
     }
     if (!this.#cluster) {
       this.#busy = true
-      queueMicrotask(this.#flushTurn)
+      if (this.#rounds) setImmediate(this.#flushTurn)
+      else queueMicrotask(this.#flushTurn)
     }
     this.#dispatch(operation)
   }
@@ -203,6 +211,10 @@ export class Gate implements Caller {
   }
 
   #sendBatch(batch: Operation[]): void {
+    if (this.#alone && batch.length === 1) {
+      this.#sendAlone(batch[0] as Operation)
+      return
+    }
     const pipeline = this.client.pipeline() as ChainableCommander
     for (const operation of batch) {
       if (operation.name === 'get') pipeline.getBuffer(operation.args[0] as string)

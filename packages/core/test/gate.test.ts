@@ -45,6 +45,31 @@ t.test('a lone command is written at once, further ones of the turn together by 
   }
 })
 
+t.test('by rounds, commands of several turns share a write; the first of a round is written at once', async (t) => {
+  const server = await serverOf(t)
+  const redis = client(t, server)
+  const gate = new Gate(redis, { deadline: 5_000, log: new Journal(), together: 'round' })
+  t.teardown(() => gate.close())
+  await gate.breaker.settled(5_000)
+  await server.pause()
+  const before = written(redis)
+  const replies = [gate.call('set', ['a', 1])]
+  const first = written(redis)
+  t.ok(first > before)
+  // What sockets bring in one round comes in turns of their own.
+  await Promise.resolve().then(() => replies.push(gate.call('set', ['b', 1])))
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  replies.push(gate.call('set', ['c', 1]))
+  t.equal(written(redis), first, 'kept for the end of the round')
+  await new Promise(setImmediate)
+  t.ok(written(redis) > first, 'no reply was waited for')
+  const next = written(redis)
+  replies.push(gate.call('set', ['d', 1]))
+  t.ok(written(redis) > next, 'the first of the next round')
+  server.resume()
+  t.same((await Promise.all(replies)).map(String), ['OK', 'OK', 'OK', 'OK'])
+})
+
 t.test('nothing is held back for a reply', async (t) => {
   const server = await serverOf(t)
   const redis = client(t, server)
