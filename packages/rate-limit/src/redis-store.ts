@@ -22,7 +22,7 @@ export class RedisStore implements LimitStore {
   readonly #prefix: string
 
   constructor(client: RedisClient, { prefix, deadline, log }: RedisStoreOptions) {
-    this.#gate = new Gate(client, { deadline, log })
+    this.#gate = new Gate(client, { deadline, log, together: 'round' })
     this.#prefix = prefix
   }
 

@@ -45,7 +45,7 @@ export class RedisStore implements SessionStore {
   #offset: number | undefined
 
   constructor(client: RedisClient, { namespace, lifetimes, deadline, log }: RedisStoreOptions) {
-    this.#gate = new Gate(client, { deadline, log })
+    this.#gate = new Gate(client, { deadline, log, together: 'round' })
     this.#deadline = deadline
     this.#lifetimes = lifetimes
     this.#sessions = `${namespace}:session:`
