@@ -8,6 +8,7 @@ import type { Ground } from './plugins.js'
 import { Rankings } from './rankings.js'
 import { RedisVisits } from './redis-visits.js'
 import { Users } from './users.js'
+import { Views } from './views.js'
 import type { Visits } from './visits.js'
 
 /** What the routes call. */
@@ -15,7 +16,7 @@ export type Parts = ReturnType<typeof makeParts>
 
 /** Makes the shop's parts, on the plugins that are registered. */
 export function makeParts(app: FastifyInstance, { database, redis, ownRedis }: Ground) {
-  const { cache, tags, locks, leaderboards } = app
+  const { cache, tags, locks, leaderboards, writeBehind } = app
   const catalogue = new Catalogue(database, cache, tags)
   const rankings = new Rankings({ database, leaderboards, log: app.log })
   const visits: Visits = redis ? new RedisVisits(redis, database.identity) : new MemoryVisits()
@@ -26,6 +27,7 @@ export function makeParts(app: FastifyInstance, { database, redis, ownRedis }: G
     cache,
     catalogue,
     visits,
+    views: new Views(database, writeBehind),
     rankings,
     carts: new Carts(database, cache, catalogue),
     orders: new Orders({ database, locks, catalogue, tags, rankings }),

@@ -8,6 +8,7 @@ import rateLimit from '@larder/rate-limit'
 import responseCache from '@larder/response-cache'
 import sessions from '@larder/sessions'
 import tags from '@larder/tags'
+import writeBehind from '@larder/write-behind'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
 import type { Database } from './database.js'
@@ -53,6 +54,7 @@ export async function registerPlugins(app: FastifyInstance, { config, database, 
   // The locks of a process that died are free before those who wait for them give up.
   await app.register(locks, { ...shared, ttl: '3s', wait: '8s' })
   await app.register(leaderboard, shared)
+  await app.register(writeBehind, shared)
   const given = config.sessionSecrets
   const secret = given.length > 0 ? given : await makeSessionSecret(app, redis)
   await app.register(sessions, { ...shared, secret, cookieName: SESSION_COOKIE })

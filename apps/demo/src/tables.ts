@@ -73,4 +73,14 @@ export const TABLES = `
     PRIMARY KEY (user_id, product_id)
   );
   CREATE INDEX IF NOT EXISTS cart_items_by_product ON shop.cart_items (product_id);
+
+  CREATE TABLE IF NOT EXISTS shop.product_views (
+    product_id integer PRIMARY KEY REFERENCES shop.products ON DELETE CASCADE,
+    views bigint NOT NULL
+  );
+  -- The batches of views that were written, each in the transaction that wrote it.
+  CREATE TABLE IF NOT EXISTS shop.view_batches (
+    id text PRIMARY KEY,
+    written_at timestamptz NOT NULL DEFAULT now()
+  );
 `

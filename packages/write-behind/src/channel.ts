@@ -2,10 +2,10 @@ import type { Channel } from 'node:diagnostics_channel'
 import { larderChannel } from '@larder/core'
 
 /**
- * What is published on the diagnostics channel `larder:write-behind`. `writeBehind`: the registration; `name`: the counter or
- * queue; `entries`: how many; times in ms.
+ * What is published on the diagnostics channel `larder:write-behind`. `app`: the application, its `fastify.server`; `writeBehind`:
+ * the registration; `name`: the counter or queue; `entries`: how many; times in ms.
  */
-export type WriteBehindEvent = { writeBehind: string; name: string; shard: number } & (
+export type WriteBehindEvent = { app: object; writeBehind: string; name: string; shard: number } & (
   | { type: 'stored'; entries: number }
   | { type: 'kept'; entries: number }
   | { type: 'refused'; entries: number; reason: 'full' | 'unavailable' }
@@ -18,7 +18,7 @@ export type WriteBehindEvent = { writeBehind: string; name: string; shard: numbe
 /** What an event says besides where it happened. */
 export type WriteBehindNews = WriteBehindEvent extends infer Event
   ? Event extends WriteBehindEvent
-    ? Omit<Event, 'writeBehind' | 'name' | 'shard'>
+    ? Omit<Event, 'app' | 'writeBehind' | 'name' | 'shard'>
     : never
   : never
 

@@ -23,6 +23,8 @@ export interface FlushOptions {
 /** What counters and queues are made with. */
 export interface Workshop {
   readonly store: Store
+  /** The application, in events. */
+  readonly app: object
   /** The registration, in events. */
   readonly writeBehind: string
   readonly log: Log
@@ -54,8 +56,8 @@ export class EntryBuffer<V> {
       const shard = workshop.store.shard({ name, shard: number, coalesce, every, lease })
       const news = (event: WriteBehindNews): void => {
         if (!writeBehindChannel.hasSubscribers) return
-        const { writeBehind } = workshop
-        writeBehindChannel.publish({ writeBehind, name, shard: number, ...event } as WriteBehindEvent)
+        const { app, writeBehind } = workshop
+        writeBehindChannel.publish({ app, writeBehind, name, shard: number, ...event } as WriteBehindEvent)
       }
       const warn = workshop.log.warn.bind(workshop.log)
       const flusher = new Flusher({ name, shardNumber: number, shard, coalesce, settings, flush, news, warn })
@@ -69,6 +71,11 @@ export class EntryBuffer<V> {
       this.#lanes.map(({ shard }) => shard),
       coalesce,
     )
+  }
+
+  /** How many entries of this process are not in the store yet. */
+  get unsent(): number {
+    return this.#lanes.reduce((sum, { outbox }) => sum + outbox.size, 0)
   }
 
   /**

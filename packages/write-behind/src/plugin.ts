@@ -1,4 +1,4 @@
-import { decorate, resolveClient } from '@larder/core'
+import { answerState, decorate, resolveClient } from '@larder/core'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { MemoryStore } from './memory-store.js'
@@ -21,8 +21,15 @@ const plugin: FastifyPluginAsync<WriteBehindOptions> = async (fastify, raw) => {
   const client = resolveClient(fastify, option, '@larder/write-behind')
   const redis = client && new RedisStore(client, { namespace, deadline, log: fastify.log })
   const store = redis ?? new MemoryStore(fastify.server, namespace)
-  const instance = new WriteBehind({ store, writeBehind: name ?? namespace, log: fastify.log }, settings)
+  const workshop = { store, app: fastify.server, writeBehind: name ?? namespace, log: fastify.log }
+  const instance = new WriteBehind(workshop, settings)
+  const endState = answerState(fastify.server, () => ({
+    plugin: 'write-behind',
+    name: workshop.writeBehind,
+    values: { unsent: instance.unsent },
+  }))
   fastify.addHook('onClose', async () => {
+    endState()
     await instance.close(closeTimeout)
     store.close()
   })

@@ -12,6 +12,7 @@ import { productRoutes } from './products.js'
 import { recentlyViewedRoutes } from './recently-viewed.js'
 import { sessionRoutes } from './session.js'
 import { statsRoutes } from './stats.js'
+import { viewRoutes } from './views.js'
 
 /** Registers every route of the shop. */
 export async function registerRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
@@ -27,4 +28,5 @@ export async function registerRoutes(app: FastifyInstance, parts: Parts): Promis
   await app.register(leaderboardRoutes, parts)
   await app.register(recentlyViewedRoutes, parts)
   await app.register(pages, parts)
+  await app.register(viewRoutes, parts)
 }

@@ -8,6 +8,7 @@ import { operationChecks } from './checks/operation.js'
 import { orderChecks } from './checks/orders.js'
 import { productChecks } from './checks/products.js'
 import { sessionChecks } from './checks/sessions.js'
+import { viewChecks } from './checks/views.js'
 
 const routes: readonly Check[] = [
   ...operationChecks,
@@ -17,6 +18,7 @@ const routes: readonly Check[] = [
   ...cartChecks,
   ...orderChecks,
   ...leaderboardChecks,
+  ...viewChecks,
 ]
 
 /** Every route, as a user would use it. */
