@@ -46,13 +46,15 @@ export class Book {
     this.gauges.push({ series, read })
   }
 
-  /** A gauge over the registrations of a plugin: a value of their state, labelled with their name. */
+  /** A gauge over the registrations of a plugin: a value of their state, labelled with their name, and that of the part. */
   stateGauge(series: Series, plugin: string, value: string): void {
-    const [label] = series.labels
+    const [label, partLabel] = series.labels
     this.gauge(series, () =>
-      this.states(plugin).flatMap(({ name, values }) => {
+      this.states(plugin).flatMap(({ name, part, values }) => {
         const { [value]: number } = values
-        return number === undefined || label === undefined ? [] : [{ labels: { [label.name]: name }, value: number }]
+        if (number === undefined || label === undefined) return []
+        const ofPart = partLabel && part !== undefined ? { [partLabel.name]: part } : {}
+        return [{ labels: { [label.name]: name, ...ofPart }, value: number }]
       }),
     )
   }

@@ -10,6 +10,7 @@ import { RedisRecorder, type RedisSnapshot } from './redis.js'
 import { Responses, type ResponsesSnapshot } from './responses.js'
 import { Sessions, type SessionsSnapshot } from './sessions.js'
 import { Tags, type TagsSnapshot } from './tags.js'
+import { type QueueSnapshot, WriteBehinds } from './write-behind.js'
 
 /** All numbers of an application at one moment; by the name of the cache or registration. Counts are since the start. */
 export interface Snapshot {
@@ -24,6 +25,8 @@ export interface Snapshot {
   readonly limits: Readonly<Record<string, LimitSnapshot>>
   readonly events: Readonly<Record<string, EventsSnapshot>>
   readonly leaderboards: Readonly<Record<string, LeaderboardsSnapshot>>
+  /** By registration, and by counter or queue. */
+  readonly writeBehind: Readonly<Record<string, Readonly<Record<string, QueueSnapshot>>>>
 }
 
 /** `fastify.metrics`: what the application's Larder plugins did. */
@@ -47,6 +50,7 @@ export class Metrics {
       limits: new Limits(book),
       events: new Events(book),
       leaderboard: new Leaderboards(book),
+      'write-behind': new WriteBehinds(book),
     }
   }
 
@@ -61,7 +65,7 @@ export class Metrics {
    * @example const { hitRate } = app.metrics.snapshot().caches.catalogue
    */
   snapshot(): Snapshot {
-    const { cache, tags, redis, responses, locks, sessions, limits, events, leaderboard } = this.#recorders
+    const { cache, tags, redis, responses, locks, sessions, limits, events, leaderboard, ...others } = this.#recorders
     return {
       caches: cache.snapshot(),
       tags: tags.snapshot(),
@@ -72,6 +76,7 @@ export class Metrics {
       limits: limits.snapshot(),
       events: events.snapshot(),
       leaderboards: leaderboard.snapshot(),
+      writeBehind: others['write-behind'].snapshot(),
     }
   }
 

@@ -21,6 +21,8 @@ const SESSIONS: Label = { name: 'sessions' }
 const LIMITER: Label = { name: 'limiter' }
 const EVENTS: Label = { name: 'events' }
 const BOARDS: Label = { name: 'leaderboards' }
+const WRITE_BEHIND: Label = { name: 'write_behind' }
+const QUEUE: Label = { name: 'queue' }
 const CARRIER = label('carrier', 'topic', 'stream')
 
 /** Seconds of a round trip to Redis. */
@@ -234,6 +236,33 @@ export const eventTimes: Series = histogram(
   'Handlers of consumer groups, also failing ones.',
   WORK,
   EVENTS,
+)
+export const queueEntries: Series = counter(
+  'write_behind_entries_total',
+  'Entries of counters and queues: taken by Redis, kept while it was away, refused (full, unavailable), lost, flushed, given up (dead).',
+  WRITE_BEHIND,
+  QUEUE,
+  label('outcome', 'stored', 'kept', 'full', 'unavailable', 'lost', 'flushed', 'dead'),
+)
+export const queueFlushes: Series = histogram(
+  'write_behind_flush_duration_seconds',
+  'Attempts to flush a batch; dead: the last one of a batch that is now a dead letter.',
+  WORK,
+  WRITE_BEHIND,
+  QUEUE,
+  label('outcome', 'flushed', 'failed', 'dead'),
+)
+export const queueLength: Series = gauge(
+  'write_behind_queue_length',
+  'Entries that wait in Redis besides the batch that is being flushed, as this process last heard.',
+  WRITE_BEHIND,
+  QUEUE,
+)
+export const queueUnsent: Series = gauge(
+  'write_behind_unsent',
+  'Entries of this process that are not in Redis yet.',
+  WRITE_BEHIND,
+  QUEUE,
 )
 export const boardCalls: Series = counter(
   'leaderboard_calls_total',

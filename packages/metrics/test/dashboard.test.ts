@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { freePort, pollUntil, sharedRedis } from '@larder/test-redis'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { client, openAll, type T } from './setup.js'
+import { client, openAll, type T, views } from './setup.js'
 
 const run = promisify(execFile)
 const PACKAGE = new URL('../', import.meta.url)
@@ -51,6 +51,7 @@ async function use(app: FastifyInstance): Promise<void> {
   await locks.using('x', () => locks.tryAcquire('x'))
   await app.events.publish('x', 1)
   await leaderboards.board('x').increment('ann')
+  await views(app).increment('a')
   await app.inject('/limited')
   for (let i = 0; i < 2; i++) await app.inject('/page/1')
   await app.responseCache.purge('/page/1', { soft: true })

@@ -5,7 +5,7 @@ import { pollUntil, sharedRedis, startRedis } from '@larder/test-redis'
 import fastify from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { client, codeOf, open, openAll, scrape } from './setup.js'
+import { client, codeOf, open, openAll, scrape, views } from './setup.js'
 
 declare module '@larder/metrics' {
   interface MetricsInstances {
@@ -62,6 +62,8 @@ t.test('all series of a registration are there before anything happens', async (
   await app.leaderboards.board('x').increment('ann')
   for (let i = 0; i < 2; i++) await app.inject('/page/1')
   await app.responseCache.purge('/page/1')
+  await views(app).increment('a')
+  await app.writeBehind.flush()
   const login = await app.inject({ method: 'POST', url: '/login' })
   await app.inject({ method: 'POST', url: '/logout', headers: { cookie: login.headers['set-cookie'] as string } })
   const after = [...(await scrape(app)).keys()].filter((name) => !before.has(name))

@@ -8,6 +8,7 @@ import responseCache from '@larder/response-cache'
 import sessions from '@larder/sessions'
 import tags from '@larder/tags'
 import { type RedisEndpoint, uniqueNamespace } from '@larder/test-redis'
+import writeBehind, { type Counter } from '@larder/write-behind'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { Test } from 'tap'
@@ -43,6 +44,7 @@ export async function openAll(t: T, redis: Redis | false, options: MetricsOption
   await app.register(rateLimit, { ...shared, max: 2, global: false })
   await app.register(events, shared)
   await app.register(leaderboard, shared)
+  await app.register(writeBehind, shared)
   await app.register(metrics, options)
   app.get('/limited', { config: { rateLimit: { max: 1 } } }, async () => 'ok')
   app.get('/page/:id', { config: { responseCache: { ttl: '1m', staleWhileRevalidate: '1m' } } }, async () => 'ok')
@@ -54,8 +56,16 @@ export async function openAll(t: T, redis: Redis | false, options: MetricsOption
     await request.logout()
     return 'ok'
   })
+  counters.set(app, app.writeBehind.counter('views', { every: '50ms', flush: async () => {} }))
   await app.ready()
   return app
+}
+
+const counters = new WeakMap<FastifyInstance, Counter>()
+
+/** The counter of an application with every plugin. */
+export function views(app: FastifyInstance): Counter {
+  return counters.get(app) as Counter
 }
 
 /** A client that ends with the test. */

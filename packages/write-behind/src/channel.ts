@@ -11,7 +11,7 @@ export type WriteBehindEvent = { app: object; writeBehind: string; name: string;
   | { type: 'refused'; entries: number; reason: 'full' | 'unavailable' }
   | { type: 'flushed'; id: string; entries: number; attempt: number; took: number }
   | { type: 'failed'; id: string; entries: number; attempt: number; took: number; retryIn: number; error: unknown }
-  | { type: 'dead'; id: string; entries: number; attempt: number; error: unknown }
+  | { type: 'dead'; id: string; entries: number; attempt: number; took: number; error: unknown }
   | { type: 'lost'; entries: number }
 )
 

@@ -35,6 +35,8 @@ interface Lane {
   readonly outbox: Outbox
   readonly flusher: Flusher
   readonly news: (news: WriteBehindNews) => void
+  /** Entries that wait in the store besides the batch that is being flushed, as last heard. */
+  waiting: number
 }
 
 /** What counters and queues have in common: entries wait in shards, and are flushed shard by shard. */
@@ -60,12 +62,18 @@ export class EntryBuffer<V> {
         writeBehindChannel.publish({ app, writeBehind, name, shard: number, ...event } as WriteBehindEvent)
       }
       const warn = workshop.log.warn.bind(workshop.log)
-      const flusher = new Flusher({ name, shardNumber: number, shard, coalesce, settings, flush, news, warn })
+      const emptied = (): void => {
+        lane.waiting = 0
+      }
+      const flusher = new Flusher({ name, shardNumber: number, shard, coalesce, settings, flush, news, emptied, warn })
       const stored = (size: number | undefined): void => {
+        lane.waiting = size ?? lane.waiting
         flusher.wake()
         if (size !== undefined && size >= half) flusher.hurry()
       }
-      return { shard, flusher, news, outbox: new Outbox(name, shard, coalesce, settings, { news, stored }) }
+      const outbox = new Outbox(name, shard, coalesce, settings, { news, stored })
+      const lane: Lane = { shard, flusher, news, outbox, waiting: 0 }
+      return lane
     })
     this.deadLetters = new DeadLetters(
       this.#lanes.map(({ shard }) => shard),
@@ -76,6 +84,16 @@ export class EntryBuffer<V> {
   /** How many entries of this process are not in the store yet. */
   get unsent(): number {
     return this.#lanes.reduce((sum, { outbox }) => sum + outbox.size, 0)
+  }
+
+  /**
+   * `unsent`: entries of this process that are not in the store yet; `waiting`: those in the store, besides the batch that is being
+   * flushed, as last heard, where this process looks.
+   */
+  get state(): Readonly<Record<string, number>> {
+    const sum = (of: (lane: Lane) => number): number => this.#lanes.reduce((total, lane) => total + of(lane), 0)
+    const unsent = sum(({ outbox }) => outbox.size)
+    return this.#flushes ? { unsent, waiting: sum(({ waiting }) => waiting) } : { unsent }
   }
 
   /**

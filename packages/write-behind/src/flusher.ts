@@ -22,6 +22,8 @@ export interface FlusherOptions {
   /** `false`: others flush. */
   readonly flush: Flush<never> | false
   readonly news: (news: WriteBehindNews) => void
+  /** Tells that nothing waits, besides a batch that was taken. */
+  readonly emptied: () => void
   /** Tells the log what went wrong. */
   readonly warn: (details: object, message: string) => void
 }
@@ -118,8 +120,11 @@ export class Flusher {
   }
 
   async #take(how: How): Promise<Taken> {
-    const taken = await this.#options.shard.take(how)
+    const { shard, emptied } = this.#options
+    const taken = await shard.take(how)
+    if (taken.state === 'idle') emptied()
     if (taken.state !== 'batch') return taken
+    if (taken.batch.attempt === 1) emptied()
     const ended = await this.#attempt(taken.batch)
     const { number } = taken.batch
     if (ended === 'failed' || ended === 'released') return taken
@@ -144,7 +149,7 @@ export class Flusher {
     if (this.#closing.signal.aborted) end = { state: 'released' }
     else if (attempt >= settings.attempts || !settings.retry(error, attempt)) {
       end = { state: 'dead', error: describe(error) }
-      news({ type: 'dead', id, entries, attempt, error })
+      news({ type: 'dead', id, entries, attempt, took, error })
     } else {
       const retryIn = backOff(settings, attempt)
       end = { state: 'failed', retryIn }

@@ -23,11 +23,9 @@ const plugin: FastifyPluginAsync<WriteBehindOptions> = async (fastify, raw) => {
   const store = redis ?? new MemoryStore(fastify.server, namespace)
   const workshop = { store, app: fastify.server, writeBehind: name ?? namespace, log: fastify.log }
   const instance = new WriteBehind(workshop, settings)
-  const endState = answerState(fastify.server, () => ({
-    plugin: 'write-behind',
-    name: workshop.writeBehind,
-    values: { unsent: instance.unsent },
-  }))
+  const endState = answerState(fastify.server, () =>
+    instance.states.map((state) => ({ plugin: 'write-behind', name: workshop.writeBehind, ...state })),
+  )
   fastify.addHook('onClose', async () => {
     endState()
     await instance.close(closeTimeout)

@@ -33,6 +33,8 @@ export class SumWriter {
   /** What this process has written in this generation, by member. */
   #totals = new Map<string, number>()
   #allowance = 0
+  /** What waits, as last heard, and what was added here since. */
+  #size = 0
   #trustedUntil = Number.NEGATIVE_INFINITY
   #frame = 0
   #doubted: readonly Entry[] | undefined
@@ -58,7 +60,8 @@ export class SumWriter {
       const trusted = this.#clock.now() < this.#trustedUntil
       if (trusted && members.fresh <= this.#allowance && (await this.#add(members))) {
         this.#allowance -= members.fresh
-        return this.#stored(members, undefined)
+        this.#size += members.fresh
+        return this.#stored(members, this.#size)
       }
       const written = await this.#count(members, limit)
       if (written) return written
@@ -83,6 +86,7 @@ export class SumWriter {
     const [answer, ...details] = reply.map(String)
     if (answer === 'stored') {
       const size = Number(details[0])
+      this.#size = size
       this.#allowance = Math.floor(Math.max(limit - size, 0) / SHARE)
       this.#trustedUntil = this.#clock.now() + TRUST
       return this.#stored(members, size)

@@ -9,7 +9,7 @@ import { Queue } from './queue.js'
 export class WriteBehind {
   readonly #workshop: Workshop
   readonly #defaults: Settings
-  readonly #buffers = new Map<string, Pick<EntryBuffer<unknown>, 'flush' | 'close' | 'unsent'>>()
+  readonly #buffers = new Map<string, Pick<EntryBuffer<unknown>, 'name' | 'flush' | 'close' | 'state'>>()
 
   constructor(workshop: Workshop, defaults: Settings) {
     this.#workshop = workshop
@@ -38,9 +38,9 @@ export class WriteBehind {
     return this.#keep(name, () => new Queue(this.#workshop, name, resolveQueue(options, this.#defaults)))
   }
 
-  /** How many entries of this process are not in the store yet: while Redis is away, what is kept. */
-  get unsent(): number {
-    return [...this.#buffers.values()].reduce((sum, { unsent }) => sum + unsent, 0)
+  /** @internal How much waits, by counter and queue. */
+  get states(): { part: string; values: Readonly<Record<string, number>> }[] {
+    return [...this.#buffers.values()].map(({ name, state }) => ({ part: name, values: state }))
   }
 
   /** Flushes every counter and queue: see {@link Counter.flush}. */
@@ -53,7 +53,7 @@ export class WriteBehind {
     await Promise.all([...this.#buffers.values()].map((buffer) => buffer.close(limit)))
   }
 
-  #keep<B extends Pick<EntryBuffer<unknown>, 'flush' | 'close' | 'unsent'>>(name: string, make: () => B): B {
+  #keep<B extends Pick<EntryBuffer<unknown>, 'name' | 'flush' | 'close' | 'state'>>(name: string, make: () => B): B {
     if (this.#buffers.has(logicalKey(name))) throw new NameTakenError(name)
     const buffer = make()
     this.#buffers.set(logicalKey(name), buffer)
