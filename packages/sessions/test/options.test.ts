@@ -74,6 +74,24 @@ t.test('login refuses what it does not know', async (t) => {
   t.equal(browser.cookie, undefined)
 })
 
+t.test('session data have the types that the application declares', async (t) => {
+  const opened = await listen(t, { redis: false }, (app) => {
+    app.post('/typed', async (request) => {
+      // @ts-expect-error: `count` is a number
+      request.session.count = 'one'
+      // @ts-expect-error: nobody declared it
+      request.session.undeclared = 1
+      // @ts-expect-error: data of a login are of the same types
+      await request.login('ann', { data: { theme: 1 } })
+      // @ts-expect-error: only a login binds
+      request.session.userId = 'ann'
+      const { count, theme, userId } = request.session satisfies { count?: number; theme?: string }
+      return { count, theme, userId }
+    })
+  })
+  t.strictSame((await new Browser(opened).post('/typed')).body, { count: 'one', theme: 1, userId: 'ann' })
+})
+
 t.test('@fastify/cookie and @fastify/session are registered when absent', async (t) => {
   const app = make(t)
   await app.register(sessions, { secret: SECRET, redis: false })
