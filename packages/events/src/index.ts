@@ -1,8 +1,11 @@
 export type { Duration, Key, KeyPart, RedisOption, SchemaResult, StandardSchema } from '@larder/core'
 export { type Carrier, type EventsEvent, eventsChannel, type GapReason } from './channel.js'
+export type { Consumer, Handled, Handler } from './consumer.js'
+export type { DeadLetter, DeadLetters, ListOptions } from './dead-letters.js'
 export { InvalidPayloadError, UnavailableError } from './errors.js'
 export type { Events } from './events.js'
 export type {
+  ConsumeOptions,
   EventsOptions,
   PayloadOptions,
   ReadOptions,

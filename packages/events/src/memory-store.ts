@@ -1,19 +1,12 @@
-import { PAYLOAD, toEntry } from './entries.js'
-import { compareIds, START } from './entry-id.js'
+import { MemoryGraveyard, MemoryMember } from './memory-group.js'
+import { MemoryLog } from './memory-log.js'
 import { Parcel } from './parcel.js'
-import type { Entry, EventStore, Graveyard, Member, Page, TailListener, TopicListener } from './store.js'
-
-/** A stream in memory. */
-interface Log {
-  entries: Entry[]
-  last: string
-  readonly listeners: Set<TailListener>
-}
+import type { EventStore, Graveyard, Member, Page, TailListener, TopicListener } from './store.js'
 
 /** What all registrations of one application with one namespace share. */
 interface Space {
   readonly topics: Map<string, Set<TopicListener>>
-  readonly streams: Map<string, Log>
+  readonly streams: Map<string, MemoryLog>
 }
 
 const spaces = new WeakMap<object, Map<string, Space>>()
@@ -44,69 +37,46 @@ export class MemoryStore implements EventStore {
     const { topics } = this.#space
     const listeners = topics.get(topic) ?? new Set()
     topics.set(topic, listeners.add(listener))
-    queueMicrotask(() => listener.armed())
+    listener.armed()
     return () => {
-      listeners.delete(listener)
-      if (listeners.size === 0) topics.delete(topic)
+      if (listeners.delete(listener) && listeners.size === 0) topics.delete(topic)
     }
   }
 
   async add(stream: string, text: string, maxLength: number): Promise<string> {
-    const log = this.#log(stream)
-    const entry = toEntry(nextId(log.last), [PAYLOAD, text])
-    log.last = entry.id
-    log.entries.push(entry)
-    // As Redis does, which trims a hundred at a time.
-    if (log.entries.length >= maxLength + 100) log.entries.splice(0, log.entries.length - maxLength)
-    for (const listener of [...log.listeners]) listener.added([entry], true)
-    return entry.id
+    return this.#log(stream).add(text, maxLength)
   }
 
   async page(stream: string, after: string, count: number): Promise<Page> {
-    const { entries } = this.#log(stream)
-    const found = entries.filter(({ id }) => compareIds(id, after) > 0).slice(0, count)
-    const last = found.at(-1)
-    const [oldest] = entries
-    const kept = after === START || (oldest !== undefined && compareIds(oldest.id, after) <= 0)
-    if (last) return { entries: found, intact: kept, position: last.id }
-    const newest = await this.newest(stream)
-    const ended = compareIds(newest, after) < 0
-    return { entries: found, intact: !ended, position: ended ? newest : after }
+    return this.#log(stream).page(after, count)
   }
 
   async newest(stream: string): Promise<string> {
-    return this.#log(stream).entries.at(-1)?.id ?? START
+    return this.#log(stream).newest
   }
 
   follow(stream: string, after: string, listener: TailListener): () => void {
     const log = this.#log(stream)
     log.listeners.add(listener)
-    const missed = log.entries.filter(({ id }) => compareIds(id, after) > 0)
-    if (missed.length > 0) listener.added(missed, true)
+    const { entries, intact } = log.page(after, Number.POSITIVE_INFINITY)
+    if (entries.length > 0) listener.added(entries, intact)
     return () => void log.listeners.delete(listener)
   }
 
-  member(_stream: string, _group: string): Member {
-    throw new Error('not yet')
+  member(stream: string, group: string): Member {
+    return new MemoryMember(this.#log(stream), group)
   }
 
-  graveyard(_stream: string, _group: string): Graveyard {
-    throw new Error('not yet')
+  graveyard(stream: string, group: string): Graveyard {
+    return new MemoryGraveyard(this.#log(stream), group)
   }
 
   close(): void {}
 
-  #log(stream: string): Log {
+  #log(stream: string): MemoryLog {
     const { streams } = this.#space
-    const log = streams.get(stream) ?? { entries: [], last: START, listeners: new Set() }
+    const log = streams.get(stream) ?? new MemoryLog()
     streams.set(stream, log)
     return log
   }
-}
-
-/** The id of an entry that is added now, after that of the last one. */
-function nextId(last: string): string {
-  const [time = '0', count = '0'] = last.split('-')
-  const now = Date.now()
-  return now > Number(time) ? `${now}-0` : `${time}-${Number(count) + 1}`
 }

@@ -1,4 +1,5 @@
 import { type Duration, isSchema, OptionReader, type RedisOption, type StandardSchema } from '@larder/core'
+import { completeId, isEntryId, START } from './entry-id.js'
 import type { MailboxLimits } from './mailbox.js'
 import type { OnGap, OnInvalid } from './workshop.js'
 
@@ -60,6 +61,26 @@ export interface ReadOptions {
   /** Ends it. */
   signal?: AbortSignal
   /** Told that entries may be missing as soon as it is known; the next entry tells it too. */
+  onGap?: OnGap
+}
+
+/** Options of {@link Stream.consume}. */
+export interface ConsumeOptions {
+  /** Handlers of this consumer that run at once. With 1, entries are handled in order, apart from those that are tried again. Default 1. */
+  concurrency?: number
+  /** How often an entry is tried before it is a dead letter. Default 5. */
+  attempts?: number
+  /** Between attempts: `first` after the first one, twice as long after each further one, never more than `longest`. Default `{ first: '1s', longest: '1m' }`. */
+  backoff?: { first?: Duration; longest?: Duration }
+  /** Silence after which a consumer counts as dead, and others take over what it holds. Default `'30s'`. */
+  claimAfter?: Duration
+  /** Where a new group begins: with all that is kept, with what is added from now on, or after an id. Default `'start'`. */
+  from?: 'start' | 'now' | (string & {})
+  /** Dead letters kept, about: older ones go. Default 100,000. */
+  maxDeadLetters?: number
+  /** What handlers under way have at most when the consumer is stopped. Default `'10s'`. */
+  stopTimeout?: Duration
+  /** Told that entries were trimmed before the group had them. */
   onGap?: OnGap
 }
 
@@ -126,4 +147,45 @@ function readPayload(reader: OptionReader): PayloadTerms {
     schema: reader.value('schema', 'a Standard Schema', isSchema, undefined),
     onInvalid: reader.function<OnInvalid, undefined>('onInvalid', undefined),
   }
+}
+
+/** Complete options of a consumer: durations in milliseconds. */
+export interface ConsumeTerms extends PayloadTerms {
+  readonly concurrency: number
+  readonly attempts: number
+  readonly backoff: { readonly first: number; readonly longest: number }
+  readonly claimAfter: number
+  /** The id after which a new group begins, or `'now'`. */
+  readonly from: string
+  readonly maxDeadLetters: number
+  readonly stopTimeout: number
+  readonly onGap: OnGap | undefined
+}
+
+/** Completes the options of {@link Stream.consume}. */
+export function resolveConsume(raw: unknown, payload: PayloadTerms): ConsumeTerms {
+  const reader = new OptionReader(raw)
+  const backoff = reader.nested('backoff')
+  const first = backoff.duration('first', 1_000, 0)
+  const longest = backoff.duration('longest', Math.max(60_000, first), 0)
+  backoff.done()
+  const from = reader.value('from', "`'start'`, `'now'` or the id of an entry", isPlace, 'start')
+  const terms: ConsumeTerms = {
+    schema: payload.schema,
+    onInvalid: payload.onInvalid,
+    concurrency: reader.integer('concurrency', 1),
+    attempts: reader.integer('attempts', 5),
+    backoff: { first, longest },
+    claimAfter: reader.duration('claimAfter', 30_000, 10),
+    from: from === 'start' ? START : from === 'now' ? from : completeId(from),
+    maxDeadLetters: reader.integer('maxDeadLetters', 100_000),
+    stopTimeout: reader.duration('stopTimeout', 10_000, 0),
+    onGap: reader.function<OnGap, undefined>('onGap', undefined),
+  }
+  reader.done()
+  return terms
+}
+
+function isPlace(value: unknown): value is string {
+  return value === 'start' || value === 'now' || isEntryId(value)
 }

@@ -29,10 +29,10 @@ const plugin: FastifyPluginAsync<EventsOptions> = async (fastify, raw) => {
   // Browsers that listen would hold the server up: it waits for their requests to end before it calls onClose.
   fastify.addHook('preClose', async () => workshop.close())
   const name = options.name ?? namespace
-  const endState = answerState(fastify.server, () => ({ plugin: 'events', name, values: {} }))
+  const endState = answerState(fastify.server, () => ({ plugin: 'events', name, values: workshop.counts }))
   fastify.addHook('onClose', async () => {
     endState()
-    workshop.close()
+    await workshop.stop()
     store.close()
   })
   decorate(fastify, 'events', new Events(workshop), options.name)

@@ -3,6 +3,8 @@ import { PAYLOAD, readEntries } from './entries.js'
 import { compareIds, START } from './entry-id.js'
 import { Marks } from './envelope.js'
 import { Reader } from './reader.js'
+import { RedisGraveyard } from './redis-graveyard.js'
+import { RedisMember } from './redis-group.js'
 import type { EventStore, Graveyard, Member, Page, TailListener, TopicListener } from './store.js'
 import { Switchboard } from './switchboard.js'
 import { slotOf } from './topology.js'
@@ -103,12 +105,13 @@ export class RedisStore implements EventStore {
     }
   }
 
-  member(_stream: string, _group: string): Member {
-    throw new Error('not yet')
+  member(stream: string, group: string): Member {
+    const { heartbeat } = this.#options
+    return new RedisMember({ client: this.#client, gate: this.#gate, heartbeat, ...this.#groupKeys(stream, group) })
   }
 
-  graveyard(_stream: string, _group: string): Graveyard {
-    throw new Error('not yet')
+  graveyard(stream: string, group: string): Graveyard {
+    return new RedisGraveyard(this.#gate, this.#groupKeys(stream, group))
   }
 
   close(): void {
@@ -123,8 +126,12 @@ export class RedisStore implements EventStore {
     if (!isCluster(this.#client)) this.#gate.call('client', ['UNBLOCK', connection]).catch(() => {})
   }
 
+  #groupKeys(stream: string, group: string): { stream: string; dead: string; group: string } {
+    return { stream: this.#key('stream', stream), dead: `${this.#key('dead', stream)}:${group}`, group }
+  }
+
   /** `<ns>:<kind>:{<name>}`: all keys of a topic or stream lie in one slot. */
-  #key(kind: 'mark' | 'stream', name: string): string {
+  #key(kind: 'mark' | 'stream' | 'dead', name: string): string {
     return `${this.#options.namespace}:${kind}:{${escapeKey(name)}}`
   }
 

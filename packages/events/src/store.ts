@@ -79,8 +79,8 @@ export interface Member {
   acknowledge(id: string): Promise<void>
   /** Acknowledges an entry and keeps it as a dead letter, both or none; nothing when it is another consumer's. */
   bury(entry: Entry, fields: readonly string[], limit: number): Promise<void>
-  /** Lets others have at once what this consumer holds. */
-  leave(): Promise<void>
+  /** Lets others have at once what this consumer holds. `tried`: ids of entries whose handlers were called. */
+  leave(tried: readonly string[]): Promise<void>
   /** Ends waiting, and the connection. */
   close(): void
 }

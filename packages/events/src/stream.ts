@@ -1,6 +1,8 @@
-import { OptionReader } from '@larder/core'
+import { invalidOption, type Key, logicalKey, OptionReader } from '@larder/core'
+import { Consumer, type Handler } from './consumer.js'
+import { DeadLetters } from './dead-letters.js'
 import { isEntryId } from './entry-id.js'
-import type { PayloadTerms, ReadOptions } from './options.js'
+import { type ConsumeOptions, type PayloadTerms, type ReadOptions, resolveConsume } from './options.js'
 import { writePayload } from './payload.js'
 import { openReading, type Reading } from './reading.js'
 import type { OnGap, Workshop } from './workshop.js'
@@ -45,5 +47,29 @@ export class Stream<Input = unknown, Output = Input> {
     const onGap = reader.function<OnGap, undefined>('onGap', undefined)
     reader.done()
     return openReading<Output>(this.#workshop, { ...this.#terms, name: this.name, after, signal, onGap })
+  }
+
+  /**
+   * Hands every entry to one consumer of the group, over all processes, at least once: it is acknowledged after the handler has
+   * resolved. Runs until it is stopped, or the application is closed, which both wait for handlers under way.
+   *
+   * @example
+   * await using mailer = orders.consume('mailer', async ({ id, payload, attempt, signal }) => send(payload), { concurrency: 5 })
+   */
+  consume(group: Key, handler: Handler<Output>, options?: ConsumeOptions): Consumer<Output> {
+    if (typeof handler !== 'function') throw invalidOption('handler', 'a function', handler)
+    const workshop = this.#workshop
+    const terms = resolveConsume(options, this.#terms)
+    const name = logicalKey(group)
+    const member = workshop.store.member(this.name, name)
+    const consumer = new Consumer<Output>({ workshop, member, stream: this.name, group: name, handler, terms })
+    workshop.consuming(consumer)
+    return consumer
+  }
+
+  /** What a group could not handle: to be listed, replayed and discarded. */
+  deadLetters(group: Key): DeadLetters {
+    const graveyard = this.#workshop.store.graveyard(this.name, logicalKey(group))
+    return new DeadLetters(this.#workshop, { name: this.name, graveyard, maxLength: this.#terms.maxLength })
   }
 }

@@ -38,6 +38,7 @@ export class Workshop {
   readonly #app: object
   readonly #name: string
   readonly #open = new Set<{ close(): void }>()
+  readonly #consumers = new Set<{ stop(): Promise<void> }>()
   #closed = false
 
   constructor(parts: {
@@ -65,15 +66,24 @@ export class Workshop {
     if (eventsChannel.hasSubscribers) eventsChannel.publish({ app: this.#app, events: this.#name, ...event })
   }
 
-  /** Sends something, and says in Larder's words why it could not be. */
+  /** Sends something. @throws `LARDER_EVENTS_UNAVAILABLE` */
   async send<T>(carrier: Carrier, name: string, work: () => Promise<T>): Promise<T> {
     try {
-      if (this.#closed) throw new Error('the application is closed')
-      const result = await work()
+      const result = await this.ask(name, work)
       this.tell({ type: 'sent', carrier, name })
       return result
     } catch (error) {
       this.tell({ type: 'failed', carrier, name })
+      throw error
+    }
+  }
+
+  /** Asks the store, and says in Larder's words why it could not be. @throws `LARDER_EVENTS_UNAVAILABLE` */
+  async ask<T>(name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      if (this.#closed) throw new Error('the application is closed')
+      return await work()
+    } catch (error) {
       throw new UnavailableError(name, messageOf(error), { cause: error })
     }
   }
@@ -125,6 +135,19 @@ export class Workshop {
     if (this.#closed) closable.close()
     else this.#open.add(closable)
     return () => this.#open.delete(closable)
+  }
+
+  /** Stops it with the application; returns the end of that. */
+  consuming(consumer: { stop(): Promise<void> }): void {
+    if (this.#closed) void consumer.stop()
+    else this.#consumers.add(consumer)
+  }
+
+  /** Lets all consumers finish what they are at. */
+  async stop(): Promise<void> {
+    this.close()
+    await Promise.all([...this.#consumers].map((consumer) => consumer.stop()))
+    this.#consumers.clear()
   }
 
   /** Ends everything that is open. */
