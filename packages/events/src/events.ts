@@ -1,5 +1,8 @@
 import { type Key, logicalKey } from '@larder/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Sendable } from './event-stream.js'
 import { resolveStream, resolveTopic, type StreamOptions, type SubscribeOptions, type TopicOptions } from './options.js'
+import { type SseContext, type SseOptions, sendEvents } from './sse.js'
 import { Stream } from './stream.js'
 import { type Subscription, Topic } from './topic.js'
 import type { Workshop } from './workshop.js'
@@ -36,5 +39,23 @@ export class Events {
    */
   stream<Input = unknown, Output = Input>(name: Key, options?: StreamOptions<Input, Output>): Stream<Input, Output> {
     return new Stream(logicalKey(name), this.#workshop, resolveStream(options))
+  }
+
+  /**
+   * Answers a request with server-sent events, for as long as the browser stays: those of the stream or topic that `open` opens. A
+   * browser that comes back says which event it had last, and a stream is read on from there; where that is gone an event named
+   * `gap` is sent first. To be returned by the handler.
+   *
+   * @example
+   * app.get('/events/orders', (request, reply) =>
+   *   app.events.sse(request, reply, ({ lastEventId, signal }) => orders.read({ after: lastEventId, signal }), { event: 'order' }))
+   */
+  sse<Item extends Sendable>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    open: (context: SseContext) => AsyncIterable<Item>,
+    options?: SseOptions<Item>,
+  ): FastifyReply {
+    return sendEvents(this.#workshop, { request, reply }, { open, options })
   }
 }

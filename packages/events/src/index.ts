@@ -3,6 +3,7 @@ export { type Carrier, type EventsEvent, eventsChannel, type GapReason } from '.
 export type { Consumer, Handled, Handler } from './consumer.js'
 export type { DeadLetter, DeadLetters, ListOptions } from './dead-letters.js'
 export { InvalidPayloadError, UnavailableError } from './errors.js'
+export type { Sendable } from './event-stream.js'
 export type { Events } from './events.js'
 export type {
   ConsumeOptions,
@@ -16,6 +17,7 @@ export type {
 export { type EventsInstances, events, events as default, events as 'module.exports' } from './plugin.js'
 export type { Reading, StreamEntry } from './reading.js'
 export type { Guarantee, Source } from './source.js'
+export type { SseContext, SseOptions } from './sse.js'
 export type { Stream } from './stream.js'
 export type { Message, Subscription, Topic } from './topic.js'
 export type { Invalid, OnGap, OnInvalid } from './workshop.js'
