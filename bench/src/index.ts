@@ -1,4 +1,5 @@
 import { feed } from './feed.js'
+import { eventing } from './events.js'
 import { footprint } from './footprint.js'
 import type { Row } from './harness.js'
 import { invalidate } from './invalidate.js'
@@ -30,6 +31,7 @@ const SUITES: readonly Suite[] = [
   metricsCost,
   responses,
   writesBehind,
+  eventing,
 ]
 
 function isRow(result: Result): result is Row {

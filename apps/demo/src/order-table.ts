@@ -41,7 +41,7 @@ export async function takeStock(transaction: Queryable, lines: readonly FencedLi
 /** Writes an order at today's prices. */
 export async function insertOrder(transaction: Queryable, user: string, lines: readonly OrderLine[]): Promise<Order> {
   const { rows } = await transaction.query<Row>(
-    `WITH made AS (INSERT INTO shop.orders (user_id) VALUES ($1) RETURNING id, created_at),
+    `WITH made AS (INSERT INTO shop.orders (user_id, announced) VALUES ($1, false) RETURNING id, created_at),
        sold AS (
          INSERT INTO shop.order_items (order_id, product_id, quantity, unit_price)
          SELECT made.id, products.id, line.quantity, products.price

@@ -5,6 +5,7 @@ import type { Database, Queryable } from './database.js'
 import { OrderNotFoundError, OrderOvertakenError, OutOfStockError, ProductNotFoundError } from './errors.js'
 import { type Order, type OrderDraft, type OrderLine, toLines } from './order.js'
 import { claimKey, findAnswer, keepAnswer, type OrderAnswer, type OrderWish } from './order-answer.js'
+import type { OrderFeed } from './order-feed.js'
 import { insertOrder, lockShelves, type Shelf, selectOrders, takeStock } from './order-table.js'
 import { toProblem } from './problem.js'
 import type { Rankings } from './rankings.js'
@@ -14,7 +15,14 @@ import { ORDERS } from './stats.js'
 const SHOWN = 50
 
 /** What {@link Orders} works with. */
-export type OrdersParts = { database: Database; locks: Locks; catalogue: Catalogue; tags: Tags; rankings: Rankings }
+export type OrdersParts = {
+  database: Database
+  locks: Locks
+  catalogue: Catalogue
+  tags: Tags
+  rankings: Rankings
+  orderFeed: OrderFeed
+}
 
 /**
  * Sells. The locks make buyers of one product take turns over all processes, first come, first served. They can be lost, so the
@@ -27,13 +35,15 @@ export class Orders {
   readonly #catalogue: Catalogue
   readonly #tags: Tags
   readonly #rankings: Rankings
+  readonly #orderFeed: OrderFeed
 
-  constructor({ database, locks, catalogue, tags, rankings }: OrdersParts) {
+  constructor({ database, locks, catalogue, tags, rankings, orderFeed }: OrdersParts) {
     this.#database = database
     this.#locks = locks
     this.#catalogue = catalogue
     this.#tags = tags
     this.#rankings = rankings
+    this.#orderFeed = orderFeed
   }
 
   /**
@@ -91,7 +101,12 @@ export class Orders {
 
   async #tell(lines: readonly OrderLine[]): Promise<void> {
     const ids = lines.map(({ productId }) => productId)
-    const told = [this.#catalogue.renewStock(ids), this.#tags.invalidate(ORDERS), this.#rankings.renewSold(ids)]
+    const told = [
+      this.#catalogue.renewStock(ids),
+      this.#tags.invalidate(ORDERS),
+      this.#rankings.renewSold(ids),
+      this.#orderFeed.announce(),
+    ]
     await Promise.all(told)
   }
 

@@ -1,6 +1,7 @@
 import bearerAuth from '@fastify/bearer-auth'
 import fastifyRedis from '@fastify/redis'
 import cacheAside from '@larder/cache-aside'
+import events from '@larder/events'
 import leaderboard from '@larder/leaderboard'
 import locks from '@larder/locks'
 import metrics from '@larder/metrics'
@@ -55,6 +56,7 @@ export async function registerPlugins(app: FastifyInstance, { config, database, 
   await app.register(locks, { ...shared, ttl: '3s', wait: '8s' })
   await app.register(leaderboard, shared)
   await app.register(writeBehind, shared)
+  await app.register(events, shared)
   const given = config.sessionSecrets
   const secret = given.length > 0 ? given : await makeSessionSecret(app, redis)
   await app.register(sessions, { ...shared, secret, cookieName: SESSION_COOKIE })

@@ -44,6 +44,9 @@ export const TABLES = `
     created_at timestamptz NOT NULL DEFAULT now()
   );
 
+  -- Whether it has been added to the stream of orders: those of before were never meant to.
+  ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS announced boolean NOT NULL DEFAULT true;
+  CREATE INDEX IF NOT EXISTS orders_unannounced ON shop.orders (id) WHERE NOT announced;
   CREATE INDEX IF NOT EXISTS orders_by_user ON shop.orders (user_id, created_at DESC);
 
   CREATE TABLE IF NOT EXISTS shop.order_answers (

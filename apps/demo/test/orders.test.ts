@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events'
-import { buildApp, Catalogue, type Database, Orders, type Product, Rankings, readConfig } from '@larder/demo'
+import { buildApp, Catalogue, type Database, OrderFeed, Orders, type Product, Rankings, readConfig } from '@larder/demo'
 import { pollUntil, startRedis } from '@larder/test-redis'
 import t from 'tap'
 import { login } from './login.js'
@@ -93,7 +93,8 @@ t.test('on Redis', async (t) => {
     }
     const catalogue = new Catalogue(database, app.cache, app.tags)
     const rankings = new Rankings({ database, leaderboards: app.leaderboards, log: app.log })
-    const parts = { locks: app.locks, catalogue, tags: app.tags, rankings }
+    const orderFeed = new OrderFeed({ database, events: app.events, log: app.log })
+    const parts = { locks: app.locks, catalogue, tags: app.tags, rankings, orderFeed }
     const draft = { items: [{ productId: id, quantity: 2 }] }
     const late = new Orders({ ...parts, database: halting }).place('bob', 'late', draft)
     await arrived

@@ -61,6 +61,7 @@ export class Consumer<T = unknown> implements AsyncDisposable {
   readonly #work: Promise<void>
   #changed: (() => void) | undefined
   #stopped: Promise<void> | undefined
+  readonly #forget: () => void
   #claimAt = 0
   #recover = false
   /** The time to stop is over. */
@@ -70,6 +71,7 @@ export class Consumer<T = unknown> implements AsyncDisposable {
   constructor(parts: ConsumerParts<T>) {
     this.group = parts.group
     this.#parts = parts
+    this.#forget = parts.workshop.consuming(this)
     this.#work = this.#run()
   }
 
@@ -83,7 +85,7 @@ export class Consumer<T = unknown> implements AsyncDisposable {
    * have the rest. Resolves always.
    */
   stop(): Promise<void> {
-    this.#stopped ??= this.#stop()
+    this.#stopped ??= this.#stop().finally(() => this.#forget())
     return this.#stopped
   }
 

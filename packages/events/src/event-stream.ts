@@ -21,6 +21,8 @@ export interface EventStreamOptions<Item extends Sendable> {
   readonly stallTimeout: number
   /** Milliseconds after which a browser comes back; `undefined` leaves it to the browser. */
   readonly retry: number | undefined
+  /** Resolves when nothing that happens from now on escapes the items. */
+  readonly ready: Promise<void> | undefined
   /** Called once, when it is over. */
   readonly onEnd: () => void
 }
@@ -42,6 +44,7 @@ export class EventStream<Item extends Sendable> extends Readable {
   readonly #options: EventStreamOptions<Item>
   readonly #timer: NodeJS.Timeout
   #pumping = false
+  #ended = false
   /** Bytes that were put in. */
   #bytes = 0
   /** Bytes that the client had taken, when it was last looked, and when that changed. */
@@ -55,8 +58,9 @@ export class EventStream<Item extends Sendable> extends Readable {
     this.#options = options
     const { heartbeat, stallTimeout, retry } = options
     this.#timer = setInterval(() => this.#tick(), Math.min(heartbeat, stallTimeout) / 2).unref()
-    // Sent at once, so that the browser knows that it is connected.
-    this.#put(retry === undefined ? COMMENT : `retry: ${Math.round(retry)}\n\n`)
+    const first = retry === undefined ? COMMENT : `retry: ${Math.round(retry)}\n\n`
+    // A browser that knows that it is connected can rely on hearing what happens from then on.
+    void (options.ready ?? Promise.resolve()).then(() => this.#put(first))
   }
 
   override _read(): void {
@@ -77,6 +81,7 @@ export class EventStream<Item extends Sendable> extends Readable {
         const result = await this.#items.next()
         if (this.destroyed) return
         if (result.done) {
+          this.#ended = true
           this.push(null)
           return
         }
@@ -102,6 +107,7 @@ export class EventStream<Item extends Sendable> extends Readable {
   }
 
   #put(frame: string): boolean {
+    if (this.#ended || this.destroyed) return false
     this.#bytes += Buffer.byteLength(frame)
     this.#sentAt = performance.now()
     return this.push(frame)

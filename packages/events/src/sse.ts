@@ -2,6 +2,7 @@ import { type Duration, OptionReader } from '@larder/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isEntryId } from './entry-id.js'
 import { EventStream, type Sendable } from './event-stream.js'
+import { Source } from './source.js'
 import type { Workshop } from './workshop.js'
 
 /** Where a browser was, and when it is gone. */
@@ -54,6 +55,7 @@ export function sendEvents<Item extends Sendable>(
     heartbeat,
     stallTimeout,
     retry,
+    ready: items instanceof Source ? items.ready : undefined,
     onEnd: () => {
       gone.abort()
       forget()

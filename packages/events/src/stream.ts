@@ -62,9 +62,7 @@ export class Stream<Input = unknown, Output = Input> {
     const terms = resolveConsume(options, this.#terms)
     const name = logicalKey(group)
     const member = workshop.store.member(this.name, name)
-    const consumer = new Consumer<Output>({ workshop, member, stream: this.name, group: name, handler, terms })
-    workshop.consuming(consumer)
-    return consumer
+    return new Consumer<Output>({ workshop, member, stream: this.name, group: name, handler, terms })
   }
 
   /** What a group could not handle: to be listed, replayed and discarded. */

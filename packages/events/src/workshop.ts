@@ -26,6 +26,12 @@ export type OnInvalid = (invalid: Invalid) => void
 /** Is told that something may be missing, as soon as it is known; what it throws is logged. */
 export type OnGap = (gap: { readonly carrier: Carrier; readonly name: string; readonly reason: GapReason }) => void
 
+/** A consumer, as far as the application's end needs to know it. */
+interface Stoppable {
+  readonly held: number
+  stop(): Promise<void>
+}
+
 /** Event of the diagnostics channel, without the registration. */
 type Told = EventsEvent extends infer E ? (E extends EventsEvent ? Omit<E, 'app' | 'events'> : never) : never
 
@@ -38,7 +44,7 @@ export class Workshop {
   readonly #app: object
   readonly #name: string
   readonly #open = new Set<{ close(): void }>()
-  readonly #consumers = new Set<{ stop(): Promise<void> }>()
+  readonly #consumers = new Set<Stoppable>()
   #closed = false
 
   constructor(parts: {
@@ -59,6 +65,13 @@ export class Workshop {
   /** Whether the application has been closed. */
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** What is open at this moment: subscriptions, readings and browsers; consumers; entries that these hold. */
+  get counts(): Record<string, number> {
+    let held = 0
+    for (const consumer of this.#consumers) held += consumer.held
+    return { open: this.#open.size, consumers: this.#consumers.size, held }
   }
 
   /** Tells the diagnostics channel. */
@@ -138,9 +151,10 @@ export class Workshop {
   }
 
   /** Stops it with the application; returns the end of that. */
-  consuming(consumer: { stop(): Promise<void> }): void {
+  consuming(consumer: Stoppable): () => void {
     if (this.#closed) void consumer.stop()
     else this.#consumers.add(consumer)
+    return () => this.#consumers.delete(consumer)
   }
 
   /** Lets all consumers finish what they are at. */

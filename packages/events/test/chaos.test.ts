@@ -16,7 +16,7 @@ t.setTimeout(600_000)
 t.test(
   'consumers that are killed, cut off and blackholed lose nothing, and repeat only what was in hand',
   async (t) => {
-    const ROUNDS = NIGHTLY ? 60 : 20
+    const ROUNDS = NIGHTLY ? 60 : 15
     const WORKERS = 3
     const server = await startRedis()
     t.teardown(() => server.stop())

@@ -4,6 +4,7 @@ import type { Parts } from '../parts.js'
 import { cartRoutes } from './cart.js'
 import { categoryRoutes } from './categories.js'
 import { deviceRoutes } from './devices.js'
+import { eventRoutes } from './events.js'
 import { healthRoutes } from './health.js'
 import { leaderboardRoutes } from './leaderboards.js'
 import { orderRoutes } from './orders.js'
@@ -25,6 +26,7 @@ export async function registerRoutes(app: FastifyInstance, parts: Parts): Promis
   await app.register(deviceRoutes)
   await app.register(cartRoutes, parts)
   await app.register(orderRoutes, parts)
+  await app.register(eventRoutes, parts)
   await app.register(leaderboardRoutes, parts)
   await app.register(recentlyViewedRoutes, parts)
   await app.register(pages, parts)

@@ -2,6 +2,7 @@ import { match, ok } from 'node:assert/strict'
 import type { Check } from './check.js'
 import { cartChecks } from './checks/cart.js'
 import { catalogueChangeChecks } from './checks/catalogue-changes.js'
+import { eventChecks } from './checks/events.js'
 import { leaderboardChecks } from './checks/leaderboards.js'
 import { metricsChecks } from './checks/metrics.js'
 import { operationChecks } from './checks/operation.js'
@@ -17,6 +18,7 @@ const routes: readonly Check[] = [
   ...sessionChecks,
   ...cartChecks,
   ...orderChecks,
+  ...eventChecks,
   ...leaderboardChecks,
   ...viewChecks,
 ]

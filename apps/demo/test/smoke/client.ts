@@ -1,6 +1,9 @@
 /** An answer of the shop. */
 export type Answer<Body> = { status: number; headers: Headers; body: Body }
 
+/** A server-sent event. */
+export type ShopEvent<Data> = { id: string | undefined; event: string | undefined; data: Data }
+
 /** What every error looks like. */
 export type Problem = { statusCode: number; code: string; error: string; message: string }
 
@@ -68,6 +71,31 @@ export class ShopClient {
   /** Sends JSON as nobody. */
   async asStranger<Body>(method: string, path: string, body: unknown): Promise<Answer<Body>> {
     return this.#send<Body>(method, path, { headers: JSON_BODY, body: JSON.stringify(body) })
+  }
+
+  /** Listens to events, after the one of that id where given, until the last of them is `enough`. */
+  async listen<Data>(
+    path: string,
+    enough: (events: readonly ShopEvent<Data>[]) => boolean | Promise<boolean>,
+    after?: string,
+  ): Promise<ShopEvent<Data>[]> {
+    const stop = new AbortController()
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(10_000)])
+    const answer = await fetch(this.#address + path, { signal, headers: after ? { 'last-event-id': after } : {} })
+    const events: ShopEvent<Data>[] = []
+    let text = ''
+    for await (const piece of answer.body!.pipeThrough(new TextDecoderStream())) {
+      const frames = (text + piece).split('\n\n')
+      text = frames.pop() ?? ''
+      for (const frame of frames) {
+        const field = (name: string) => frame.match(new RegExp(`^${name}: (.*)$`, 'm'))?.[1]
+        const [id, event, data] = [field('id'), field('event'), field('data')]
+        if (data !== undefined) events.push({ id, event, data: JSON.parse(data) })
+      }
+      if (await enough(events)) break
+    }
+    stop.abort()
+    return events
   }
 
   async #send<Body>(method: string, path: string, init: RequestInit): Promise<Answer<Body>> {
