@@ -269,9 +269,10 @@ export class Consumer<T = unknown> implements AsyncDisposable {
   async #stop(): Promise<void> {
     const { member, terms, workshop } = this.#parts
     this.#stopping.abort()
-    member.close()
+    member.interrupt()
     this.#changed?.()
     await this.#work
+    member.close()
     const tried = [...this.#held.values()].filter(({ state }) => state !== 'due').map(({ entry }) => entry.id)
     for (const held of this.#held.values()) {
       clearTimeout(held.timer)

@@ -97,10 +97,12 @@ export class MemoryMember implements Member {
     }
   }
 
-  close(): void {
+  interrupt(): void {
     this.#closed = true
     this.#wake?.()
   }
+
+  close(): void {}
 
   #state(): Group {
     const group = this.#log.groups.get(this.#group)

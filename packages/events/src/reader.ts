@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { readEntries } from './entries.js'
 import { compareIds, START } from './entry-id.js'
 import type { TailListener } from './store.js'
-import { isMoved, nodeOf, refreshSlots } from './topology.js'
+import { isMoved, nodeOf, refreshSlots, unblock } from './topology.js'
 import { Wire } from './wire.js'
 
 /** Options of a {@link Reader}. */
@@ -13,8 +13,6 @@ export interface ReaderOptions {
   readonly slot: number
   /** Milliseconds after which a connection that does not answer is replaced. */
   readonly heartbeat: number
-  /** Ends a XREAD that waits, so that it can be asked for more streams. */
-  readonly unblock: (connection: number) => void
 }
 
 /** A stream, as far as it was read. */
@@ -45,7 +43,8 @@ export class Reader {
   follow(stream: string, after: string, listener: TailListener): () => void {
     const place = { last: after, listener }
     this.#places.set(stream, place)
-    if (this.#asking && this.#connection !== undefined) this.#options.unblock(this.#connection)
+    // A question that waits knows nothing of this stream.
+    if (this.#asking) unblock(this.#node, this.#connection)
     else void this.#ask()
     return () => {
       if (this.#places.get(stream) === place) this.#places.delete(stream)

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { readEntries, toEntry } from './entries.js'
 import { START } from './entry-id.js'
 import type { Delivery, Entry, Harvest, Member, Ownership } from './store.js'
-import { isMoved, nodeOf, refreshSlots, slotOf } from './topology.js'
+import { isMoved, nodeOf, refreshSlots, slotOf, unblock } from './topology.js'
 import { Wire } from './wire.js'
 
 const JOIN = loadScript(import.meta.url, './join.lua')
@@ -21,6 +21,10 @@ const HELD = 1_000
 const FORGOTTEN = 3_600_000
 /** For how long entries that were given back seem untouched, in milliseconds: longer than anybody waits. */
 const GIVEN_BACK = 7 * 24 * 3_600_000
+
+/** Milliseconds that an answer under way is waited for at the end. */
+const FAREWELL = 250
+const NOTHING: Harvest = { deliveries: [], missed: 0 }
 
 /** Options of a {@link RedisMember}. */
 export interface RedisMemberOptions {
@@ -44,6 +48,9 @@ export class RedisMember implements Member {
   /** Where looking for the entries of dead consumers goes on. */
   #cursor = START
   #closed = false
+  /** Of the server's connections. */
+  #connection: number | undefined
+  #farewell: NodeJS.Timeout | undefined
   /** Whether the last look for new entries found none. */
   #empty = false
 
@@ -58,10 +65,12 @@ export class RedisMember implements Member {
 
   async take(count: number): Promise<Harvest> {
     const wire = await this.#connected()
-    if (!wire) return { deliveries: [], missed: 0 }
+    if (!wire) return NOTHING
     const { client, heartbeat, group } = this.#options
     const key = keyPrefixOf(client) + this.#options.stream
     try {
+      this.#connection ??= await wire.ask(heartbeat, (redis) => redis.client('ID'))
+      if (this.#closed) return NOTHING
       if (this.#empty) {
         // Nothing was left a moment ago: what comes now comes to who waits.
         this.#empty = false
@@ -120,10 +129,17 @@ export class RedisMember implements Member {
     await gate.run(LEAVE, [stream], [group, this.#name, GIVEN_BACK, HELD, ...tried])
   }
 
-  close(): void {
+  interrupt(): void {
     this.#closed = true
-    this.#disconnect()
     this.#ready?.()
+    // An answer that is on its way is waited for: what it gives to a closed connection nobody would have for a while.
+    unblock(this.#node, this.#connection)
+    this.#farewell = setTimeout(() => this.#disconnect(), FAREWELL).unref()
+  }
+
+  close(): void {
+    clearTimeout(this.#farewell)
+    this.#disconnect()
   }
 
   async #hold(pairs: (string | number)[]): Promise<Ownership[]> {
@@ -163,7 +179,10 @@ export class RedisMember implements Member {
         protocol: 2,
         limit: heartbeat,
         onReady: () => this.#ready?.(),
-        onLost: () => refreshSlots(client),
+        onLost: () => {
+          this.#connection = undefined
+          refreshSlots(client)
+        },
       })
     return this.#wire
   }

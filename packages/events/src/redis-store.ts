@@ -93,7 +93,6 @@ export class RedisStore implements EventStore {
         client: this.#client,
         slot,
         heartbeat: this.#options.heartbeat,
-        unblock: (connection) => this.#unblock(connection),
       })
       this.#readers.set(slot, reader)
     }
@@ -119,11 +118,6 @@ export class RedisStore implements EventStore {
     for (const reader of this.#readers.values()) reader.close()
     this.#readers.clear()
     this.#gate.close()
-  }
-
-  /** On Cluster it would have to go to the node of the connection; there the question ends by itself soon. */
-  #unblock(connection: number): void {
-    if (!isCluster(this.#client)) this.#gate.call('client', ['UNBLOCK', connection]).catch(() => {})
   }
 
   #groupKeys(stream: string, group: string): { stream: string; dead: string; group: string } {

@@ -81,7 +81,9 @@ export interface Member {
   bury(entry: Entry, fields: readonly string[], limit: number): Promise<void>
   /** Lets others have at once what this consumer holds. `tried`: ids of entries whose handlers were called. */
   leave(tried: readonly string[]): Promise<void>
-  /** Ends waiting, and the connection. */
+  /** Ends waiting, soon; nothing is given to this consumer any more. */
+  interrupt(): void
+  /** Ends the connection. */
   close(): void
 }
 

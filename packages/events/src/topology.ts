@@ -19,6 +19,11 @@ export function refreshSlots(client: RedisClient): void {
   if (isCluster(client) && client.status === 'ready') client.refreshSlotsCache(() => {})
 }
 
+/** Ends what a connection to this node waits for. */
+export function unblock(node: Redis | undefined, connection: number | undefined): void {
+  if (node?.status === 'ready' && connection !== undefined) node.call('CLIENT', 'UNBLOCK', connection).catch(() => {})
+}
+
 /** Whether a node says that it has not, or no longer, what it was asked for. */
 export function isMoved(error: unknown): boolean {
   return error instanceof Error && /^(MOVED|ASK|CLUSTERDOWN|READONLY)\b/.test(error.message)
