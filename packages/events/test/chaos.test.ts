@@ -85,6 +85,8 @@ t.test(
     await Promise.all(workers.map((worker) => worker.call('stop')))
     const consumers = await server.cli<unknown[]>('XINFO', 'CONSUMERS', `${namespace}:stream:{orders}`, 'mailer')
     t.ok(consumers.length <= counts.kills, 'who stopped in peace is forgotten')
+    await Promise.all(workers.map((worker) => worker.kill()))
+    await pollUntil('their connections to end', () => proxies.every(({ connections }) => connections === 0))
   },
 )
 
