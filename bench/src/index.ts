@@ -1,5 +1,5 @@
-import { feed } from './feed.js'
 import { eventing } from './events.js'
+import { feed } from './feed.js'
 import { footprint } from './footprint.js'
 import type { Row } from './harness.js'
 import { invalidate } from './invalidate.js'
