@@ -1,23 +1,9 @@
 import { FOR, fieldOf } from './entries.js'
+import type { Handler } from './handler.js'
 import type { ConsumeTerms } from './options.js'
 import { messageOf } from './parcel.js'
 import { type Delivery, type Harvest, HEADER, type Member, type Ownership } from './store.js'
 import type { Workshop } from './workshop.js'
-
-/** An entry as a handler gets it. */
-export interface Handled<T> {
-  /** The same at every attempt, and after a replay: what to make a handler idempotent by. */
-  readonly id: string
-  /** Frozen, unless a schema made it. */
-  readonly payload: T
-  /** 1 at first. */
-  readonly attempt: number
-  /** Aborted when another consumer has taken the entry over, or the time to stop is over: whatever one does now may be done twice. */
-  readonly signal: AbortSignal
-}
-
-/** What is to be done with each entry. When it resolves the entry is acknowledged; when it rejects, it is tried again. */
-export type Handler<T> = (entry: Handled<T>) => unknown
 
 /** An entry that this consumer holds. */
 interface Held extends Delivery {

@@ -1,10 +1,11 @@
 export type { Duration, Key, KeyPart, RedisOption, SchemaResult, StandardSchema } from '@larder/core'
 export { type Carrier, type EventsEvent, eventsChannel, type GapReason } from './channel.js'
-export type { Consumer, Handled, Handler } from './consumer.js'
+export type { Consumer } from './consumer.js'
 export type { DeadLetter, DeadLetters, ListOptions } from './dead-letters.js'
 export { InvalidPayloadError, UnavailableError } from './errors.js'
 export type { Sendable } from './event-stream.js'
 export type { Events } from './events.js'
+export type { Handled, Handler } from './handler.js'
 export type {
   ConsumeOptions,
   EventsOptions,

@@ -8,15 +8,25 @@ import { messageOf } from './parcel.js'
  *
  * @throws `LARDER_EVENTS_INVALID_PAYLOAD`
  */
-export async function writePayload(
+export function writePayload(
   name: string,
   payload: unknown,
   { schema, limit }: { schema: StandardSchema | undefined; limit: number },
+): string | Promise<string> {
+  return schema ? checked(name, payload, { schema, limit }) : bounded(name, payload, limit)
+}
+
+async function checked(
+  name: string,
+  payload: unknown,
+  { schema, limit }: { schema: StandardSchema; limit: number },
 ): Promise<string> {
-  if (schema) {
-    const { issues } = await schema['~standard'].validate(payload)
-    if (issues) throw new InvalidPayloadError(name, issues.map(({ message }) => message).join('; '))
-  }
+  const { issues } = await schema['~standard'].validate(payload)
+  if (issues) throw new InvalidPayloadError(name, issues.map(({ message }) => message).join('; '))
+  return bounded(name, payload, limit)
+}
+
+function bounded(name: string, payload: unknown, limit: number): string {
   const text = stringify(name, payload)
   if (text.length > limit) throw new InvalidPayloadError(name, `it is ${text.length} long, and ${limit} is the limit`)
   return text

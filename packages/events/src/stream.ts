@@ -1,7 +1,8 @@
 import { invalidOption, type Key, logicalKey, OptionReader } from '@larder/core'
-import { Consumer, type Handler } from './consumer.js'
+import { Consumer } from './consumer.js'
 import { DeadLetters } from './dead-letters.js'
 import { isEntryId } from './entry-id.js'
+import type { Handler } from './handler.js'
 import { type ConsumeOptions, type PayloadTerms, type ReadOptions, resolveConsume } from './options.js'
 import { writePayload } from './payload.js'
 import { openReading, type Reading } from './reading.js'
@@ -29,7 +30,8 @@ export class Stream<Input = unknown, Output = Input> {
   async add(payload: Input): Promise<string> {
     const { store, options } = this.#workshop
     const { schema, maxLength } = this.#terms
-    const text = await writePayload(this.name, payload, { schema, limit: options.maxPayloadBytes })
+    const written = writePayload(this.name, payload, { schema, limit: options.maxPayloadBytes })
+    const text = typeof written === 'string' ? written : await written
     return this.#workshop.send('stream', this.name, () => store.add(this.name, text, maxLength))
   }
 

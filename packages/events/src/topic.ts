@@ -37,10 +37,9 @@ export class Topic<Input = unknown, Output = Input> {
    */
   async publish(payload: Input): Promise<number> {
     const { store, options } = this.#workshop
-    const text = await writePayload(this.name, payload, {
-      schema: this.#terms.schema,
-      limit: options.maxPayloadBytes,
-    })
+    const { schema } = this.#terms
+    const written = writePayload(this.name, payload, { schema, limit: options.maxPayloadBytes })
+    const text = typeof written === 'string' ? written : await written
     return this.#workshop.send('topic', this.name, () => store.publish(this.name, text))
   }
 

@@ -81,24 +81,30 @@ export class Workshop {
 
   /** Sends something. @throws `LARDER_EVENTS_UNAVAILABLE` */
   async send<T>(carrier: Carrier, name: string, work: () => Promise<T>): Promise<T> {
+    let result: T
     try {
-      const result = await this.ask(name, work)
-      this.tell({ type: 'sent', carrier, name })
-      return result
+      this.#assertOpen()
+      result = await work()
     } catch (error) {
       this.tell({ type: 'failed', carrier, name })
-      throw error
+      throw new UnavailableError(name, messageOf(error), { cause: error })
     }
+    this.tell({ type: 'sent', carrier, name })
+    return result
   }
 
   /** Asks the store, and says in Larder's words why it could not be. @throws `LARDER_EVENTS_UNAVAILABLE` */
   async ask<T>(name: string, work: () => Promise<T>): Promise<T> {
     try {
-      if (this.#closed) throw new Error('the application is closed')
+      this.#assertOpen()
       return await work()
     } catch (error) {
       throw new UnavailableError(name, messageOf(error), { cause: error })
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Error('the application is closed')
   }
 
   /** Something may be missing. */
