@@ -29,10 +29,11 @@ export class Tail {
 
   /** Entries after a place; `undefined` for a place that is not among those kept, or beyond the end. */
   after(position: string): readonly Entry[] | undefined {
-    const entries = this.#entries
     if (this.#from === undefined) this.#follow(position)
-    else if (compareIds(position, this.#from) < 0) return undefined
-    else if (compareIds(position, entries.at(-1)?.id ?? this.#from) > 0) return undefined
+    const entries = this.#entries
+    // What came at once when it began to follow may have been more than is kept.
+    const from = this.#from ?? position
+    if (compareIds(position, from) < 0 || compareIds(position, entries.at(-1)?.id ?? from) > 0) return undefined
     let low = 0
     let high = entries.length
     while (low < high) {
