@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Orders } from '../orders.js'
@@ -38,6 +39,7 @@ export class Visitors {
     if (this.#count === 0) return
     const leaving = new AbortController()
     this.#leaving = leaving
+    setMaxListeners(0, leaving.signal) // each visitor's pause listens
     const home = setTimeout(() => leaving.abort(), STAY).unref()
     leaving.signal.addEventListener('abort', () => clearTimeout(home), { once: true })
     for (let visitor = 1; visitor <= this.#count; visitor++) void this.#lookAround(visitor, leaving.signal)

@@ -1,6 +1,7 @@
+import type { Snapshot } from '@larder/metrics'
 import type { FastifyInstance } from 'fastify'
+import { Backlog, type BacklogFigures } from './backlog.js'
 import type { ExperimentState, Experiments } from './experiments.js'
-import { FigureCounter, type Figures } from './figures.js'
 import { type Latencies, LatencyMeter } from './latency.js'
 
 const EVERY = 1_000
@@ -8,11 +9,17 @@ const EVERY = 1_000
 const KEPT = 180
 
 /** What the shop did, as the dashboard is told each second. */
-export type Sample = { at: number; figures: Figures; latency: Latencies; experiments: ExperimentState }
+export type Sample = {
+  at: number
+  figures: Snapshot & { writeBehind: BacklogFigures }
+  latency: Latencies
+  experiments: ExperimentState
+}
 
 /** Samples the figures each second, keeps the last three minutes, and tells whoever watches. */
 export class Watch {
-  readonly #counter = new FigureCounter()
+  readonly #app: FastifyInstance
+  readonly #backlog = new Backlog()
   readonly #latency: LatencyMeter
   readonly #experiments: Experiments
   readonly #watchers = new Set<(event: string, data: unknown) => void>()
@@ -20,6 +27,7 @@ export class Watch {
   #timer: NodeJS.Timeout | undefined
 
   constructor(app: FastifyInstance, experiments: Experiments) {
+    this.#app = app
     this.#latency = new LatencyMeter(app)
     this.#experiments = experiments
   }
@@ -33,7 +41,7 @@ export class Watch {
   /** Samples no more and lets go of whoever watches. */
   stop(): void {
     clearInterval(this.#timer)
-    this.#counter.close()
+    this.#backlog.close()
     this.#watchers.clear()
   }
 
@@ -47,7 +55,7 @@ export class Watch {
   #take(): void {
     const sample = {
       at: Date.now(),
-      figures: this.#counter.snapshot(),
+      figures: { ...this.#app.metrics.snapshot(), writeBehind: this.#backlog.figures() },
       latency: this.#latency.take(),
       experiments: this.#experiments.state(),
     }

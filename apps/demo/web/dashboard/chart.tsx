@@ -4,7 +4,7 @@ import { theme } from '../shared/theme.js'
 import type { Values } from './series.js'
 
 /** A line of a chart. `colour`: a custom property of the page, without its dashes. */
-export type Line = { name: string; colour: string; values: Values; filled?: boolean; dashed?: boolean }
+export type Line = { name: string; colour: string; values: Values; look?: 'filled' | 'dashed' }
 
 /** What a {@link Chart} shows. */
 export type ChartProps = {
@@ -14,13 +14,23 @@ export type ChartProps = {
   /** How values are written. */
   write: (value: number) => string
   height: number
-  /** Orders of magnitude instead of amounts. */
-  logarithmic?: boolean
-  /** The lowest and highest value that the axis shows at least. */
-  range?: [number, number]
+  /** What the values are. Durations are drawn by orders of magnitude, shares from 0 to 100 %. */
+  unit: 'many' | 'rate' | 'share' | 'time'
 }
 
 const SPAN = 180
+
+const fromZero: uPlot.Scale = { range: (_plot, _low, high) => [0, Math.max(1, (high ?? 1) * 1.1)] }
+/** How values become heights. */
+const SCALES: Record<ChartProps['unit'], uPlot.Scale> = {
+  many: fromZero,
+  rate: fromZero,
+  share: { range: () => [0, 100] },
+  time: {
+    distr: 3,
+    range: (_plot, low, high) => [10 ** Math.floor(Math.log10(low || 0.1)), 10 ** Math.ceil(Math.log10(high || 10))],
+  },
+}
 
 /** Lines over the last three minutes. Names, values and colours of the lines are told beside it, in text. */
 export function Chart(props: ChartProps) {
@@ -52,7 +62,7 @@ function dataOf({ times, lines }: Pick<ChartProps, 'times' | 'lines'>): uPlot.Al
 }
 
 function optionsOf(latest: { current: ChartProps }, width: number): uPlot.Options {
-  const { lines, write, height, logarithmic, range } = latest.current
+  const { lines, write, height, unit } = latest.current
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
   const grid = { stroke: colour('line'), width: 1 }
   const font = '12px Archivo, sans-serif'
@@ -64,20 +74,7 @@ function optionsOf(latest: { current: ChartProps }, width: number): uPlot.Option
     padding: [8, 4, 0, 0],
     scales: {
       x: { time: true, range: (_plot, _low, high) => [high - SPAN, high] },
-      y: logarithmic
-        ? {
-            distr: 3,
-            range: (_plot, low, high) => [
-              10 ** Math.floor(Math.log10(low || 0.1)),
-              10 ** Math.ceil(Math.log10(high || 10)),
-            ],
-          }
-        : {
-            range: (_plot, low, high) =>
-              range
-                ? [Math.min(range[0], low ?? 0), Math.max(range[1], high ?? 1)]
-                : [0, Math.max(1, (high ?? 1) * 1.1)],
-          },
+      y: SCALES[unit],
     },
     axes: [
       {
@@ -92,8 +89,9 @@ function optionsOf(latest: { current: ChartProps }, width: number): uPlot.Option
       {
         stroke: colour('soft'),
         font,
-        grid: logarithmic ? { ...grid, filter: (_plot, splits) => splits.map(powerOfTen) } : grid,
-        ...(logarithmic ? { filter: (_plot: uPlot, splits: number[]) => splits.map(powerOfTen) } : {}),
+        grid: unit === 'time' ? { ...grid, filter: (_plot, splits) => splits.map(powerOfTen) } : grid,
+        ...(unit === 'time' ? { filter: (_plot: uPlot, splits: number[]) => splits.map(powerOfTen) } : {}),
+        ...(unit === 'many' ? { incrs: [1, 2, 5, 10, 20, 50, 100, 1_000, 10_000, 100_000] } : {}),
         ticks: { show: false },
         size: 52,
         space: 26,
@@ -109,8 +107,8 @@ function optionsOf(latest: { current: ChartProps }, width: number): uPlot.Option
         width: 1.75,
         points: { show: false },
         spanGaps: false,
-        ...(line.filled ? { fill: `color-mix(in oklab, ${colour(line.colour)} 18%, transparent)` } : {}),
-        ...(line.dashed ? { dash: [5, 4] } : {}),
+        ...(line.look === 'filled' ? { fill: `color-mix(in oklab, ${colour(line.colour)} 18%, transparent)` } : {}),
+        ...(line.look === 'dashed' ? { dash: [5, 4] } : {}),
       })),
     ],
   }

@@ -3,6 +3,7 @@ import { Mark } from '../shared/mark.js'
 import { ThemeButton } from '../shared/theme.js'
 import { Flood } from './flood.js'
 import { Headline } from './headline.js'
+import { Limit } from './limit.js'
 import { Panels } from './panels.js'
 import { Renewal } from './renewal.js'
 import { connected, listen } from './stream.js'
@@ -37,6 +38,7 @@ function Dashboard() {
           <Flood />
           <Renewal />
           <LockQueue />
+          <Limit />
           <CacheSwitch />
           <RedisSwitch />
         </aside>

@@ -12,12 +12,15 @@ export function Panel({ title, about, size, children, ...chart }: PanelProps) {
       <h2>{title}</h2>
       <p class="about">{about}</p>
       <dl class="lines">
-        {lines.map(({ name, colour, values, dashed }) => {
+        {lines.map(({ name, colour, values, look }) => {
           const value = values.at(-1)
           return (
             <div key={name}>
               <dt>
-                <span class={`swatch ${dashed ? 'dashed' : ''}`} style={{ '--swatch': `var(--${colour})` }} />
+                <span
+                  class={`swatch ${look === 'dashed' ? 'dashed' : ''}`}
+                  style={{ '--swatch': `var(--${colour})` }}
+                />
                 {name}
               </dt>
               <dd class="figure">{value === null || value === undefined ? '–' : write(value)}</dd>

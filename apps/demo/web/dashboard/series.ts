@@ -28,22 +28,24 @@ export function growth(samples: readonly Sample[], over: number, read: Read): nu
   return last && first ? Math.max(0, read(last) - read(first)) : 0
 }
 
-/** Reads that cost no load. */
-export function spared({ hit, stale, coalesced }: CacheCounts): number {
-  return hit + stale + coalesced
+/** Calls that cost no load. */
+export function spared({ hits, stale, coalesced }: CacheCounts): number {
+  return hits + stale + coalesced
 }
 
-/** All reads. */
-export function reads(counts: CacheCounts): number {
-  return spared(counts) + counts.miss + counts.bypass + counts.error
+/** All calls. */
+export function reads({ requests }: CacheCounts): number {
+  return requests
 }
 
 /** A figure of one cache, or of all together. */
 export function ofCaches(figure: (counts: CacheCounts) => number, name?: string): Read {
-  return ({ figures: { caches } }) => {
-    const chosen = name === undefined ? Object.values(caches) : [caches[name]]
-    return chosen.reduce((sum, counts) => sum + (counts ? figure(counts) : 0), 0)
-  }
+  return ({ figures: { caches } }) => sum(name === undefined ? caches : { name: caches[name] }, figure)
+}
+
+/** The sum of a figure over all registrations of a plugin. */
+export function sum<T>(byName: Record<string, T | undefined>, figure: (figures: T) => number): number {
+  return Object.values(byName).reduce((total, figures) => total + (figures ? figure(figures) : 0), 0)
 }
 
 /** The share of a cache's reads that cost no load, over the last ten samples of each; none where there were no reads. */

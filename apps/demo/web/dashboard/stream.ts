@@ -1,25 +1,27 @@
 import { signal } from '@preact/signals'
 
-/** How the reads of one cache were answered, since the shop started. */
+/** How the calls of one cache were answered, since the shop started. */
 export type CacheCounts = {
-  hit: number
+  hits: number
   stale: number
-  miss: number
+  misses: number
   coalesced: number
   bypass: number
-  error: number
-  loads: number
-  loadMilliseconds: number
+  errors: number
+  requests: number
 }
+type ByName<T> = Record<string, T>
+
+/** What `fastify.metrics.snapshot()` says, as far as it is drawn here; and the backlog of what is written behind. */
 export type Figures = {
-  caches: Record<string, CacheCounts>
-  tags: { invalidations: number }
-  locks: { acquired: number; queued: number; failed: number; lost: number; held: number }
-  sessions: { loaded: number; created: number; ended: number }
-  limits: { allowed: number; limited: number }
-  boards: { calls: number }
-  events: { sent: number; gaps: number }
-  redis: { outages: number }
+  caches: ByName<CacheCounts>
+  tags: { hard: number; soft: number }
+  redis: { up?: boolean; commands: number; failed: number }
+  locks: ByName<{ acquired: number; held: number; waiting: number }>
+  sessions: ByName<{ live: number; created: number; ended: number }>
+  limits: ByName<{ allowed: number; limited: number; banned: number }>
+  events: ByName<{ sent: number; gaps: number }>
+  writeBehind: { stored: number; flushed: number; backlog: number }
 }
 export type Spread = { count: number; p50?: number; p95?: number }
 export type Experiments = {
