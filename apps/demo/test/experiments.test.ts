@@ -47,7 +47,7 @@ t.test('the experiments of the dashboard', async (t) => {
     await run('lock', {})
     await pollUntil('one holder and one waiter', async () => {
       const series = (await app.inject('/metrics')).body
-      return /^larder_locks_held\S* 1$/m.test(series) && /^larder_locks_waiting\S* 1$/m.test(series)
+      return /^lock_held\S* 1$/m.test(series) && /^lock_waiting\S* 1$/m.test(series)
     })
     t.pass('one holds it, one waits')
   })

@@ -12,15 +12,17 @@ const TITLES: Record<PageName, [title: string, description: string]> = {
 /** A page and the headers that it is sent with. */
 export type Document = { html: string; headers: Readonly<Record<string, string>> }
 
-/** Makes the frame of a page, which its modules fill. Nothing is fetched from elsewhere, and no script runs that is not ours. */
-export function makeDocument(page: PageName, assets: Assets): Document {
+/**
+ * Makes the frame of a page, which its modules fill; `offers` names what this shop has beyond the catalogue. Nothing is fetched from elsewhere, and no script runs that is not ours.
+ */
+export function makeDocument(page: PageName, assets: Assets, offers: readonly string[]): Document {
   const [title, description] = TITLES[page]
   const importMap = JSON.stringify({ imports: assets.imports })
   const modules = [...Object.values(assets.imports), ...assets.modules('shared'), ...assets.modules(page)]
   const font = (name: string) =>
     `<link rel="preload" as="font" type="font/woff2" crossorigin href="${assets.url(`vendor/@fontsource-variable-${name}`)}">`
   const html = `<!doctype html>
-<html lang="en">
+<html lang="en" data-offers="${offers.join(' ')}">
 <head>
 <meta charset="utf-8">
 <title>${title}</title>

@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'preact/hooks'
 import { get } from '../shared/http.js'
+import { learnNames, nameOf } from './product-names.js'
 import { href } from './route.js'
-import type { Product, Standing } from './types.js'
+import type { Standing } from './types.js'
 
 const WINDOWS = ['day', 'week', 'month', 'all'] as const
 const EVERY = 5_000
-const names = new Map<string, string>()
 
 /** What sells best, asked anew every few seconds while one looks. */
 export function BestSellers() {
@@ -37,7 +37,7 @@ export function BestSellers() {
       <ol>
         {items?.map(({ member, score }) => (
           <li key={member}>
-            <a href={href({ view: 'product', id: Number(member) })}>{names.get(member) ?? `Product ${member}`}</a>
+            <a href={href({ view: 'product', id: Number(member) })}>{nameOf(Number(member))}</a>
             <span class="figure">{score}</span>
             <meter min="0" max={top} value={score} aria-hidden="true" />
           </li>
@@ -49,13 +49,6 @@ export function BestSellers() {
 
 async function best(window: string, cancel: AbortSignal): Promise<readonly Standing[]> {
   const { value } = await get<{ items: Standing[] }>(`/leaderboards/best-sellers?window=${window}&limit=8`, cancel)
-  const unknown = value.items.filter(({ member }) => !names.has(member))
-  await Promise.all(
-    unknown.map(async ({ member }) => {
-      names.set(member, `Product ${member}`)
-      const product = await get<Product>(`/products/${member}`).catch(() => undefined)
-      if (product) names.set(member, product.value.name)
-    }),
-  )
+  learnNames(value.items.map(({ member }) => Number(member)))
   return value.items
 }

@@ -11,8 +11,10 @@ import { CartView } from './cart-view.js'
 import { Categories } from './categories.js'
 import { JarShapes } from './jar.js'
 import { ListView } from './list-view.js'
+import { LiveOrders } from './live-orders.js'
 import { LogIn } from './log-in.js'
 import { Notice } from './notice.js'
+import { offers } from './offers.js'
 import { ProductView } from './product-view.js'
 import { followLinks, href, type Route, route } from './route.js'
 import { Search } from './search.js'
@@ -57,6 +59,7 @@ function Shop() {
         </main>
         <aside aria-label="In the shop now">
           <BestSellers />
+          {offers('orders') && <LiveOrders />}
           <Till />
         </aside>
       </div>

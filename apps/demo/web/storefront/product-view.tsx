@@ -1,9 +1,11 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { Badge } from '../shared/badge.js'
 import { ago, count, price } from '../shared/format.js'
+import { ask, get } from '../shared/http.js'
 import { inCart, put } from './account.js'
 import { Jar } from './jar.js'
 import { useLoaded } from './loaded.js'
+import { offers } from './offers.js'
 import { href } from './route.js'
 import { Trouble } from './trouble.js'
 import type { Category, Product } from './types.js'
@@ -35,11 +37,26 @@ export function ProductView({ id, categories }: { id: number; categories: Catego
         <dl class="facts">
           <Fact name="in stock" value={count(product.stock)} />
           <Fact name="different visitors" value={visitors.answer ? count(visitors.answer.value.visitors) : '…'} />
+          {offers('views') && <Views id={id} key={id} />}
           <Fact name="changed" value={ago(product.updatedAt)} />
         </dl>
       </div>
     </article>
   )
+}
+
+/** Counts this look, and tells of all: also of those that are on their way to the database. */
+function Views({ id }: { id: number }) {
+  const [views, setViews] = useState('…')
+  useEffect(() => {
+    const look = async () => {
+      await ask('POST', `/products/${id}/views`)
+      const { total, pending } = (await get<{ total: number; pending: number }>(`/products/${id}/views`)).value
+      setViews(`${count(total + pending)}${pending > 0 ? ` (${pending} on their way)` : ''}`)
+    }
+    look().catch(() => setViews('–'))
+  }, [id])
+  return <Fact name="times looked at" value={views} />
 }
 
 function Fact({ name, value }: { name: string; value: string }) {
