@@ -60,7 +60,11 @@ export class Visitors {
       await this.#orders.place(`visitor${visitor}@example.com`, crypto.randomUUID(), { items })
     } else if (dice < PURCHASES + LISTS) {
       await this.#app.inject(`/products?category=${popular(CATEGORIES)}&pageSize=24`)
-    } else await this.#app.inject(`/products/${popular(PRODUCTS)}`)
+    } else {
+      const product = `/products/${popular(PRODUCTS)}`
+      await this.#app.inject(product)
+      await this.#app.inject({ method: 'POST', url: `${product}/views` })
+    }
   }
 }
 

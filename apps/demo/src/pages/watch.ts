@@ -1,6 +1,5 @@
 import type { Snapshot } from '@larder/metrics'
 import type { FastifyInstance } from 'fastify'
-import { Backlog, type BacklogFigures } from './backlog.js'
 import type { ExperimentState, Experiments } from './experiments.js'
 import { type Latencies, LatencyMeter } from './latency.js'
 
@@ -11,7 +10,7 @@ const KEPT = 180
 /** What the shop did, as the dashboard is told each second. */
 export type Sample = {
   at: number
-  figures: Snapshot & { writeBehind: BacklogFigures }
+  figures: Snapshot
   latency: Latencies
   experiments: ExperimentState
 }
@@ -19,7 +18,6 @@ export type Sample = {
 /** Samples the figures each second, keeps the last three minutes, and tells whoever watches. */
 export class Watch {
   readonly #app: FastifyInstance
-  readonly #backlog = new Backlog()
   readonly #latency: LatencyMeter
   readonly #experiments: Experiments
   readonly #watchers = new Set<(event: string, data: unknown) => void>()
@@ -41,7 +39,6 @@ export class Watch {
   /** Samples no more and lets go of whoever watches. */
   stop(): void {
     clearInterval(this.#timer)
-    this.#backlog.close()
     this.#watchers.clear()
   }
 
@@ -55,7 +52,7 @@ export class Watch {
   #take(): void {
     const sample = {
       at: Date.now(),
-      figures: { ...this.#app.metrics.snapshot(), writeBehind: this.#backlog.figures() },
+      figures: this.#app.metrics.snapshot(),
       latency: this.#latency.take(),
       experiments: this.#experiments.state(),
     }

@@ -184,12 +184,14 @@ export const CHARTS: readonly ChartSpec[] = [
       filled(
         'backlog',
         'mustard',
-        now(({ figures }) => figures.writeBehind.backlog),
+        now(({ figures }) =>
+          sum(figures.writeBehind, (queues) => sum(queues, ({ waiting = 0, unsent = 0 }) => waiting + unsent)),
+        ),
       ),
       plain(
         'rows a second',
         'green',
-        perSecond(({ writeBehind }) => writeBehind.flushed),
+        perSecond(({ writeBehind }) => sum(writeBehind, (queues) => sum(queues, ({ flushed }) => flushed))),
       ),
     ],
   },

@@ -12,7 +12,7 @@ export type CacheCounts = {
 }
 type ByName<T> = Record<string, T>
 
-/** What `fastify.metrics.snapshot()` says, as far as it is drawn here; and the backlog of what is written behind. */
+/** What `fastify.metrics.snapshot()` says, as far as it is drawn here. */
 export type Figures = {
   caches: ByName<CacheCounts>
   tags: { hard: number; soft: number }
@@ -21,7 +21,7 @@ export type Figures = {
   sessions: ByName<{ live: number; created: number; ended: number }>
   limits: ByName<{ allowed: number; limited: number; banned: number }>
   events: ByName<{ sent: number; gaps: number }>
-  writeBehind: { stored: number; flushed: number; backlog: number }
+  writeBehind: ByName<ByName<{ flushed: number; waiting?: number; unsent?: number }>>
 }
 export type Spread = { count: number; p50?: number; p95?: number }
 export type Experiments = {
