@@ -69,6 +69,7 @@ t.test('a connection that is cut between question and reply changes nothing', as
   await warm(locks)
   /** Asks, and cuts the connection as soon as the server has done it. */
   const cut = async <T>(ask: () => Promise<T>, done: () => Promise<boolean>): Promise<T> => {
+    await pollUntil('the connection to be up', async () => (await codeOf(locks.using('up', () => {}))) === undefined)
     proxy.drop('toClient')
     const answer = ask()
     await pollUntil('the server to have done it', done)
