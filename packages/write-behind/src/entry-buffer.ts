@@ -91,9 +91,8 @@ export class EntryBuffer<V> {
    * flushed, as last heard, where this process looks.
    */
   get state(): Readonly<Record<string, number>> {
-    const sum = (of: (lane: Lane) => number): number => this.#lanes.reduce((total, lane) => total + of(lane), 0)
-    const unsent = sum(({ outbox }) => outbox.size)
-    return this.#flushes ? { unsent, waiting: sum(({ waiting }) => waiting) } : { unsent }
+    const { unsent } = this
+    return this.#flushes ? { unsent, waiting: this.#lanes.reduce((sum, { waiting }) => sum + waiting, 0) } : { unsent }
   }
 
   /**

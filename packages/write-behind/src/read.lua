@@ -23,7 +23,7 @@ if mode == 'last' then
 end
 
 local current = redis.call('HGET', state, 'generation') or ''
-if current ~= ARGV[2] then return { 'moved', current } end
+if current ~= ARGV[2] and redis.call('TYPE', live).ok ~= 'zset' then return { 'moved', current } end
 local sum = tonumber(values[2] or 0)
 for _, process in ipairs(redis.call('HKEYS', writers)) do
   sum = sum + tonumber(redis.call('ZSCORE', live, process .. '+' .. key) or 0)

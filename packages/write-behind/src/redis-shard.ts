@@ -137,10 +137,15 @@ export class RedisShard implements Shard {
       if (String(reply[0]) !== 'moved') return reply
       if (this.#sums) this.#sums.orphan = undefined
     }
+    // A Redis that lost its data knows no generation: then the one that this process writes to is as good as any.
+    let own = this.#sums?.generation ?? ''
     for (;;) {
       const reply = (await ask(this.#keys.live(this.#generation), this.#generation)) as Reply[]
       if (String(reply[0]) !== 'moved') return reply
       this.#generation = String(reply[1])
+      if (this.#generation !== '') continue
+      this.#generation = own
+      own = ''
     }
   }
 }

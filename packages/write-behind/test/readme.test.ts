@@ -1,8 +1,8 @@
 import t from 'tap'
 import { runReadme } from '../../../scripts/readme.mjs'
 
-t.test('the code of the README compiles and runs', async (t) => {
-  const ran = runReadme(['README.md'], 'dist-test/readme')
-  t.ok(ran.length >= 1)
-  for (const { name, output } of ran) t.pass(`${name} printed ${output.length} characters`)
+t.test('the code of the README and the example compile and run', async (t) => {
+  const ran = runReadme(['README.md', 'example.ts'], 'dist-test/readme')
+  t.ok(ran.length >= 2)
+  for (const { name, output } of ran) t.ok(output.length > 0, `${name} printed ${output.length} characters`)
 })

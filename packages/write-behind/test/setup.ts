@@ -142,6 +142,11 @@ export class Ledger<V> {
   }
 }
 
+/** How many entries of a process are not in the store yet. */
+export function unsent({ states }: WriteBehind): number {
+  return states.reduce((sum, { values }) => sum + (values.unsent ?? 0), 0)
+}
+
 /** A promise and its end. */
 export function gate(): { opened: Promise<void>; open: () => void } {
   let open = (): void => {}
