@@ -11,10 +11,10 @@ import type { Methods } from './workers/viewer.js'
 const WORKERS = 4
 const NIGHTLY = process.env.LARDER_NIGHTLY !== undefined
 /** `LARDER_NIGHTLY=1`: as much as should be shown; else a part of it with every kind of fault. */
-const INCREMENTS = NIGHTLY ? 200_000 : 12_000
+const INCREMENTS = NIGHTLY ? 200_000 : 10_000
 const MILLISECONDS = NIGHTLY ? 90_000 : 6_000
-const OUTAGE = NIGHTLY ? 10_000 : 1_500
-const PAUSE = NIGHTLY ? 3_000 : 1_200
+const OUTAGE = NIGHTLY ? 10_000 : 1_000
+const PAUSE = NIGHTLY ? 3_000 : 800
 const KILLS = NIGHTLY ? 40 : 6
 /** A product whose views make the flush fail until the fault is mended. */
 const POISON = '4999'

@@ -1,7 +1,7 @@
 import { type Batch, countEntries, type Flush, readEntries } from './batch.js'
 import type { WriteBehindNews } from './channel.js'
 import { delay } from './delay.js'
-import { AbandonedError, DeadLetterError } from './errors.js'
+import { AbandonedError, ClosedError, DeadLetterError } from './errors.js'
 import type { Settings } from './options.js'
 import type { Coalesce, How, Outcome, RawBatch, Shard, Taken } from './store.js'
 
@@ -57,7 +57,7 @@ export class Flusher {
     void this.#afterThis()
       .then(() => {
         this.#hurrying = false
-        return this.#closing.signal.aborted ? undefined : this.#step('now')
+        return this.#step('now')
       })
       .then(() => this.#schedule(0), this.#onError)
   }
@@ -113,6 +113,7 @@ export class Flusher {
 
   /** One at a time; who comes meanwhile shares it. */
   #step(how: How): Promise<Taken> {
+    if (this.#closing.signal.aborted) return Promise.reject(new ClosedError(this.#options.name))
     this.#running ??= this.#take(how).finally(() => {
       this.#running = undefined
     })
