@@ -29,11 +29,11 @@ export class Tail {
 
   /** Entries after a place; `undefined` for a place that is not among those kept, or beyond the end. */
   after(position: string): readonly Entry[] | undefined {
-    if (this.#from === undefined) this.#follow(position)
+    // In memory this brings what is there at once, and perhaps more than is kept.
+    const from = this.#from ?? this.#follow(position)
     const entries = this.#entries
-    // What came at once when it began to follow may have been more than is kept.
-    const from = this.#from ?? position
-    if (compareIds(position, from) < 0 || compareIds(position, entries.at(-1)?.id ?? from) > 0) return undefined
+    if (compareIds(position, from) < 0) return undefined
+    if (compareIds(position, entries.at(-1)?.id ?? from) > 0) return undefined
     let low = 0
     let high = entries.length
     while (low < high) {
@@ -44,12 +44,16 @@ export class Tail {
     return entries.slice(low)
   }
 
-  /** Entries after a place, from the store; asked once for all who are there. */
+  /**
+   * Entries after a place, from the store; asked once for all who are there and know of the same news. Who joined an older question
+   * would take its answer for the end, and wait for news that had come already.
+   */
   page(position: string, count: number): Promise<Page> {
-    const known = this.#pages.get(position)
+    const question = `${this.version} ${position}`
+    const known = this.#pages.get(question)
     if (known) return known
-    const page = this.#store.page(this.#stream, position, count).finally(() => this.#pages.delete(position))
-    this.#pages.set(position, page)
+    const page = this.#store.page(this.#stream, position, count).finally(() => this.#pages.delete(question))
+    this.#pages.set(question, page)
     return page
   }
 
@@ -72,7 +76,8 @@ export class Tail {
     this.#end = undefined
   }
 
-  #follow(position: string): void {
+  /** Begins to hear; the place after which everything is kept. */
+  #follow(position: string): string {
     this.#from = position
     this.#end = this.#store.follow(this.#stream, position, {
       added: (entries, intact) => {
@@ -87,6 +92,7 @@ export class Tail {
         this.#wake()
       },
     })
+    return this.#from
   }
 
   #keep(entry: Entry): void {

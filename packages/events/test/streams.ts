@@ -47,6 +47,22 @@ export function streams(t: Test, site: Site): void {
     }
   })
 
+  t.test('a stream longer than a process keeps of it is read whole, from the start and from the middle', async (t) => {
+    const { events } = await site.open(t)
+    const stream = events.stream<number>('orders')
+    const COUNT = 2_600
+    const ids: string[] = []
+    const all = Array.from({ length: COUNT }, (_, n) => n)
+    const early = take(stream.read({ after: '0' }), COUNT)
+    for (let n = 0; n < COUNT; n += 100)
+      ids.push(...(await Promise.all(Array.from({ length: 100 }, (_, i) => stream.add(n + i)))))
+    const late = take(stream.read({ after: '0' }), COUNT)
+    const middle = take(stream.read({ after: ids[99] }), COUNT - 100)
+    t.strictSame(payloads(await early), all)
+    t.strictSame(payloads(await late), all)
+    t.strictSame(payloads(await middle), all.slice(100))
+  })
+
   t.test('a stream that was trimmed beyond the place that is read from tells of a gap', async (t) => {
     const { events } = await site.open(t)
     const stream = events.stream<number>('orders', { maxLength: 100 })
