@@ -347,18 +347,9 @@ t.test('on Cluster, topics and streams follow their slots', async (t) => {
 t.test('over a failover, subscribers and readers follow the new primary', async (t) => {
   const group = await startSentinel({ downAfter: 500 })
   t.teardown(() => group.stop())
-  const connect = (): Redis => {
-    const redis = new Redis({
-      sentinels: group.sentinels,
-      name: group.name,
-      failoverDetector: true,
-      retryStrategy: () => 20,
-    })
-    redis.on('error', () => {})
-    t.teardown(() => redis.disconnect())
-    return redis
-  }
-  const { events } = await open(t, { redis: connect(), heartbeat: HEARTBEAT })
+  const redis = group.client({ retryStrategy: () => 20, sentinelRetryStrategy: () => 20 })
+  t.teardown(() => redis.disconnect())
+  const { events } = await open(t, { redis, heartbeat: HEARTBEAT })
   const stream = events.stream<number>('orders')
   const subscription = events.subscribe('orders')
   const reading = stream.read()
