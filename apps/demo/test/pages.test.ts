@@ -21,6 +21,10 @@ t.test('the pages, in a browser', NEEDS_BROWSER, async (t) => {
     await page.reload()
     await page.getByRole('heading', { level: 1, name }).waitFor()
     t.equal(await page.locator('.view-head .badge-word').textContent(), 'hit')
+    await page
+      .locator('.facts')
+      .getByText(/^2 \(\d+ on their way\)$|^2$/)
+      .waitFor()
     await page.goBack()
     await page.getByRole('heading', { level: 1, name: '“bike”' }).waitFor()
     t.same(visit.complaints, [])
@@ -36,7 +40,7 @@ t.test('the pages, in a browser', NEEDS_BROWSER, async (t) => {
     t.same(visit.complaints, [])
   })
 
-  await t.test('somebody logs in, orders, and sees it among the best-sellers', async (t) => {
+  await t.test('somebody logs in, orders, and sees it among the orders and best-sellers of now', async (t) => {
     const page = await visit.open('/?product=77')
     await page.getByRole('button', { name: 'Put into the cart' }).click()
     const dialog = page.getByRole('dialog')
@@ -46,6 +50,10 @@ t.test('the pages, in a browser', NEEDS_BROWSER, async (t) => {
     await page.getByRole('button', { name: 'Order', exact: true }).click()
     await page.locator('.thanks').waitFor()
     t.match(await page.locator('.thanks').textContent(), /^Order \d+ is yours: €[\d.,]+/)
+    await page
+      .locator('.live li')
+      .filter({ has: page.locator('[href="/?product=77"]') })
+      .waitFor()
     await page.locator('.best').getByRole('link').first().waitFor()
     t.match(await page.locator('.best a').first().getAttribute('href'), 'product=77')
     t.same(visit.complaints, [])

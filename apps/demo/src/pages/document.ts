@@ -13,16 +13,16 @@ const TITLES: Record<PageName, [title: string, description: string]> = {
 export type Document = { html: string; headers: Readonly<Record<string, string>> }
 
 /**
- * Makes the frame of a page, which its modules fill; `offers` names what this shop has beyond the catalogue. Nothing is fetched from elsewhere, and no script runs that is not ours.
+ * Makes the frame of a page, which its modules fill. Nothing is fetched from elsewhere, and no script runs that is not ours.
  */
-export function makeDocument(page: PageName, assets: Assets, offers: readonly string[]): Document {
+export function makeDocument(page: PageName, assets: Assets): Document {
   const [title, description] = TITLES[page]
   const importMap = JSON.stringify({ imports: assets.imports })
   const modules = [...Object.values(assets.imports), ...assets.modules('shared'), ...assets.modules(page)]
   const font = (name: string) =>
     `<link rel="preload" as="font" type="font/woff2" crossorigin href="${assets.url(`vendor/@fontsource-variable-${name}`)}">`
   const html = `<!doctype html>
-<html lang="en" data-offers="${offers.join(' ')}">
+<html lang="en">
 <head>
 <meta charset="utf-8">
 <title>${title}</title>

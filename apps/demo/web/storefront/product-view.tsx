@@ -5,7 +5,6 @@ import { ask, get } from '../shared/http.js'
 import { inCart, put } from './account.js'
 import { Jar } from './jar.js'
 import { useLoaded } from './loaded.js'
-import { offers } from './offers.js'
 import { href } from './route.js'
 import { Trouble } from './trouble.js'
 import type { Category, Product } from './types.js'
@@ -37,7 +36,7 @@ export function ProductView({ id, categories }: { id: number; categories: Catego
         <dl class="facts">
           <Fact name="in stock" value={count(product.stock)} />
           <Fact name="different visitors" value={visitors.answer ? count(visitors.answer.value.visitors) : '…'} />
-          {offers('views') && <Views id={id} key={id} />}
+          <Views id={id} key={id} />
           <Fact name="changed" value={ago(product.updatedAt)} />
         </dl>
       </div>
