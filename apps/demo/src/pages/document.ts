@@ -9,6 +9,12 @@ const TITLES: Record<PageName, [title: string, description: string]> = {
   dashboard: ['Larder at work', 'Caches, locks, sessions and limits of the Larder shop, live, with experiments.'],
 }
 
+/** The style sheets of a page, in the order in which one overrides another. */
+const STYLES: Record<PageName, string[]> = {
+  storefront: ['storefront', 'views', 'beside', 'narrow'],
+  dashboard: ['dashboard'],
+}
+
 /** A page and the headers that it is sent with. */
 export type Document = { html: string; headers: Readonly<Record<string, string>> }
 
@@ -33,7 +39,7 @@ export function makeDocument(page: PageName, assets: Assets): Document {
 ${font('besley-besley-latin-wght-normal.woff2')}
 ${font('archivo-archivo-latin-wdth-normal.woff2')}
 <link rel="stylesheet" href="${assets.url('vendor/uplot-uPlot.min.css')}">
-${['tokens', 'base', page].map((name) => `<link rel="stylesheet" href="${assets.url(`styles/${name}.css`)}">`).join('\n')}
+${['tokens', 'base', ...STYLES[page]].map((name) => `<link rel="stylesheet" href="${assets.url(`styles/${name}.css`)}">`).join('\n')}
 <script src="${assets.url('web/early.js')}"></script>
 <script type="importmap">${importMap}</script>
 ${modules.map((url) => `<link rel="modulepreload" href="${url}">`).join('\n')}
