@@ -62,7 +62,10 @@ export class Subscriber {
     const redis = this.#redis
     if (redis?.status !== 'ready') return
     if (this.#asked !== undefined) {
-      if (now - this.#asked > SILENCE) redis.disconnect()
+      if (now - this.#asked <= SILENCE) return
+      // The end of a dead connection may be long in coming.
+      this.#onEnd(redis)
+      redis.disconnect()
       return
     }
     this.#asked = now
