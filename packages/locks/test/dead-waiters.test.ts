@@ -77,4 +77,18 @@ t.test('a stopped waiter whose own wait is over is passed over at once', async (
   t.equal(await stopped, 'LARDER_LOCKS_TIMEOUT')
 })
 
+t.test('a queue of which all have died goes when the last wait would have been over', async (t) => {
+  const server = await start(t)
+  const { locks, namespace } = await open(t, { redis: client(t, server) })
+  const worker = await startWorker<Methods>(HOLDER, { env: { REDIS: server.url, NAMESPACE: namespace } })
+  await locks.acquire('key', { ttl: '1h' })
+  const dead = Promise.all(['1m', 900].map((wait) => worker.call('acquire', 'key', { wait }))).catch(() => {})
+  await queuedOn([server], namespace, 2)
+  await worker.kill()
+  await dead
+  const [queue] = await server.cli<string[]>('KEYS', `${namespace}:lock-queue:*`)
+  const rest = await server.cli<number>('PTTL', queue as string)
+  t.ok(rest > 0 && rest <= 60_000, `in ${rest} ms`)
+})
+
 noneUnhandled(t)

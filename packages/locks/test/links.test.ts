@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pollUntil, type RedisServer, type TcpProxy } from '@larder/test-redis'
+import { pollUntil } from '@larder/test-redis'
 import type { RedisOptions } from 'ioredis'
 import t from 'tap'
-import { behind, far, noneUnhandled, start } from './faults.js'
+import { behind, far, noneUnhandled, start, warm } from './faults.js'
 import { client, open, queuedOn } from './setup.js'
 
 const DEADLINE = 250
@@ -40,13 +40,15 @@ t.test('a waiter whose subscriber was cut off gets the lock all the same', async
   t.ok(performance.now() - begun < 0.8 * ASK_EVERY)
 })
 
-/** Connects the client itself to the server, and its duplicates to the proxy. */
-function splitting(server: RedisServer, proxy: TcpProxy): NonNullable<RedisOptions['Connector']> {
+type Address = { readonly host: string; readonly port: number }
+
+/** Connects the client itself to one address, and its duplicates to another. */
+function splitting(own: Address, duplicates: Address): NonNullable<RedisOptions['Connector']> {
   let connections = 0
   return class {
     #socket: Socket | undefined
     async connect(): Promise<Socket> {
-      const { host, port } = connections++ === 0 ? server : proxy
+      const { host, port } = connections++ === 0 ? own : duplicates
       this.#socket = connect(port, host)
       return this.#socket
     }
@@ -111,6 +113,25 @@ t.test('who comes while another of its process has yet to get its place is not b
   const second = locks.using('key', async () => void order.push(2))
   await Promise.all([first, second])
   t.strictSame(order, [1, 2])
+})
+
+t.test('a call that overtakes the answer that one has to wait is not lost', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const near = await open(t, { redis: client(t, server) })
+  const { namespace } = near
+  const remote = await open(t, { redis: client(t, server, { Connector: splitting(proxy, server) }), namespace })
+  await warm(remote.locks)
+  const lock = await near.locks.semaphore('key', { permits: 1 }).acquire()
+  proxy.hold('toClient')
+  const waiting = remote.locks.semaphore('key', { permits: 1 }).acquire()
+  await queuedOn([server], namespace, 1)
+  await lock.release()
+  await near.locks.tryAcquire('after')
+  await proxy.restore()
+  const begun = performance.now()
+  t.ok((await waiting).held)
+  t.ok(performance.now() - begun < 0.8 * ASK_EVERY, `after ${performance.now() - begun} ms`)
 })
 
 noneUnhandled(t)

@@ -1,7 +1,7 @@
 import type { CommandCounts } from '@larder/test-redis'
 import t from 'tap'
 import { start } from './faults.js'
-import { client, codeOf, leftOn, open, queuedOn } from './setup.js'
+import { client, codeOf, leftOn, lost, open, queuedOn } from './setup.js'
 
 /** What clients sent, as scripts are sent. */
 function sent({ evalsha = 0, eval: sources = 0, ping = 0, wait = 0 }: CommandCounts): number {
@@ -74,4 +74,19 @@ t.test('a thousand waiters that give up leave no key behind', async (t) => {
   await queuedOn([server], namespace, 0)
   await lock.release()
   t.strictSame(await leftOn([server], namespace), [])
+})
+
+t.test('many locks are renewed by one command, each third of their lease', async (t) => {
+  const server = await start(t)
+  const { locks } = await open(t, { redis: client(t, server) })
+  const held = await Promise.all(Array.from({ length: 60 }, (_, i) => locks.acquire(['key', i], { ttl: 3_000 })))
+  await server.resetCommandCounts()
+  const begun = performance.now()
+  await locks.acquire('passing', { ttl: 5_000, renew: false }).then(lost)
+  const thirds = (performance.now() - begun) / 1_000
+  // A command more for what was passing; and one renews a twelfth before the third is over.
+  const renewals = sent(await server.commandCounts()) - 1
+  t.ok(renewals >= 4 && renewals <= thirds * 1.4 + 1, `${renewals} commands in ${thirds} thirds`)
+  t.ok(held.every((lock) => lock.held))
+  await Promise.all(held.map((lock) => lock.release()))
 })
