@@ -14,17 +14,17 @@ export const memory: Suite = {
     const { cache } = app
     const map = new Map<string, unknown>()
     const keys = Array.from({ length: KEYS }, (_, i) => `product:${i}`)
+    const tagged = keys.map((key) => `t:${key}`)
     const load = async (): Promise<unknown> => {
       throw new Error('not cached')
     }
     for (const [i, key] of keys.entries()) {
       map.set(key, product(i))
       await cache.set(key, product(i))
-      await cache.set(`t:${key}`, product(i), { tags: ['products', `category:${i % 40}`] })
+      await cache.set(tagged[i] as string, product(i), { tags: ['products', `category:${i % 40}`] })
       await cache.get(key)
-      await cache.get(`t:${key}`)
+      await cache.get(tagged[i] as string)
     }
-    const tagged = keys.map((key) => `t:${key}`)
     const get = async (key: string): Promise<unknown> => map.get(key)
     const loop = (name: string, names: string[], one: (key: string) => Promise<unknown>, count = FEW): Contender => ({
       name,

@@ -28,6 +28,8 @@ export class Copy extends Item {
   until = -1
   /** `Epochs.changes` when its tags were last found to be valid. */
   checked = -1
+  /** The call without options that it was last found to answer, under the key as the user gives it. */
+  answers: Call | undefined = undefined
   /** How many namespaces its tags were looked at for: a child looks at more than its parent, who may have the same key. */
   readonly depth: number
   /** What it was decoded by. */

@@ -66,9 +66,13 @@ export class Engine {
     return this.prefix === '' ? logicalKey(key) : this.prefix + logicalKey(key)
   }
 
-  /** As {@link hit}, for a key as the user gave it; most are found as they stand. */
+  /** As {@link hit}, for a key as the user gave it; most are found as they stand, which no key that is not a string is. */
   promise(key: Key, call: Call): Promise<unknown> | undefined {
-    return this.hit(this.#isPlain(key) ? key : this.key(key), call)?.promise
+    const copy = this.prefix === '' ? this.#copies?.get(key as string) : undefined
+    if (copy !== undefined && (copy.answers === call || this.#answers(copy, key, call))) {
+      return this.#current(copy, call)?.promise
+    }
+    return this.#isPlain(key) ? undefined : this.hit(this.key(key), call)?.promise
   }
 
   /** Whether a copy is found by the key as it stands. One that begins with NUL is ours, which only {@link key} makes. */
@@ -76,10 +80,21 @@ export class Engine {
     return this.prefix === '' && typeof key === 'string' && key.charCodeAt(0) !== 0
   }
 
+  /** Whether a copy was made as this call wants it to be, and remembers that it was: a hit has one comparison left. */
+  #answers(copy: Copy, key: Key, call: Call): boolean {
+    if (!this.#isPlain(key) || !suits(copy, call)) return false
+    copy.answers = call
+    return true
+  }
+
   /** The copy that answers at once: fresh, its tags unchanged since they were last looked at, the feed trusted. */
   hit(key: string, call: Call): Copy | undefined {
     const copy = this.#copies?.get(key)
-    if (copy === undefined || copy.checked !== this.#epochs.changes || !suits(copy, call)) return undefined
+    return copy !== undefined && suits(copy, call) ? this.#current(copy, call) : undefined
+  }
+
+  #current(copy: Copy, call: Call): Copy | undefined {
+    if (copy.checked !== this.#epochs.changes) return undefined
     const now = this.#clock.sampled()
     if (now >= copy.until || now > this.#feed.trustedUntil) return undefined
     if (cacheChannel.hasSubscribers) this.#tellLocal(call)
