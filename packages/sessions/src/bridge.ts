@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fas
 import fp from 'fastify-plugin'
 import { IncompatibleError } from './errors.js'
 import { keyOf, newId } from './identity.js'
-import type { CookieOptions } from './options.js'
+import type { ResolvedCookie } from './options.js'
 import type { Fields, Record } from './record.js'
 import type { SessionKey } from './store.js'
 import { Template } from './template.js'
@@ -31,7 +31,7 @@ export interface BridgeOptions {
   readonly secret: readonly string[]
   readonly cookieName: string
   readonly cookiePrefix: string
-  readonly cookie: CookieOptions
+  readonly cookie: ResolvedCookie
 }
 
 /** A session's id with its signature, as the cookie carries it. */

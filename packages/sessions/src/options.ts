@@ -7,9 +7,10 @@ import type { Lifetimes } from './store.js'
 export type UserId = string | number
 
 /** Attributes of the cookie, as `@fastify/session` takes them. */
-export interface CookieOptions extends Omit<CookieSerializeOptions, 'signed' | 'maxAge' | 'secure' | 'encode'> {
-  /** Milliseconds that browsers keep it; moved on whenever the session's expiry is. Default: until the browser closes. */
-  maxAge?: number
+export interface CookieOptions
+  extends Omit<CookieSerializeOptions, 'signed' | 'maxAge' | 'secure' | 'encode' | 'priority'> {
+  /** How long browsers keep it; moved on whenever the session's expiry is. Default: until the browser closes. */
+  maxAge?: Duration
   /** Default `'auto'`: on over HTTPS. Behind a TLS proxy set `trustProxy`. */
   secure?: boolean | 'auto'
 }
@@ -70,6 +71,12 @@ export interface SessionsOptions {
   now?: () => number
 }
 
+/** Attributes of the cookie, complete. */
+export interface ResolvedCookie extends Omit<CookieOptions, 'maxAge'> {
+  /** Milliseconds. */
+  readonly maxAge?: number
+}
+
 /** Complete options: durations in whole milliseconds. */
 export interface ResolvedOptions {
   readonly secret: readonly string[]
@@ -81,7 +88,7 @@ export interface ResolvedOptions {
   readonly grace: number
   readonly cookieName: string
   readonly cookiePrefix: string
-  readonly cookie: CookieOptions
+  readonly cookie: ResolvedCookie
   readonly saveUninitialized: boolean
   readonly sealer: Sealer
   readonly migrate: Required<MigrateOptions> | undefined
@@ -133,11 +140,9 @@ function readSecret(reader: OptionReader): readonly string[] {
     return Object.freeze([...(secrets as string[])])
   }
   // The value itself stays out of the message: it may be a secret.
-  throw reader.invalid(
-    'secret',
-    'a string of at least 32 characters, or an array of such',
-    Array.isArray(raw) ? raw : typeof raw,
-  )
+  const rule = 'a string of at least 32 characters, or an array of such'
+  if (raw === undefined || raw === null || Array.isArray(raw)) throw reader.invalid('secret', rule, raw)
+  throw reader.invalid('secret', rule, typeof raw === 'string' ? `${raw.length} characters` : typeof raw)
 }
 
 function readLifetimes(reader: OptionReader): Lifetimes {
@@ -155,11 +160,32 @@ function readLifetimes(reader: OptionReader): Lifetimes {
   return { idle, absolute, touchEvery }
 }
 
-function readCookie(reader: OptionReader): CookieOptions {
-  const raw = reader.raw('cookie')
-  if (raw !== undefined && (typeof raw !== 'object' || raw === null || Array.isArray(raw)))
-    throw reader.invalid('cookie', 'an object', raw)
-  return Object.freeze({ path: '/', httpOnly: true, sameSite: 'lax', secure: 'auto', ...(raw as CookieOptions) })
+function readCookie(reader: OptionReader): ResolvedCookie {
+  const nested = reader.nested('cookie')
+  const cookie = {
+    path: nested.string('path', '/'),
+    httpOnly: nested.boolean('httpOnly', true),
+    sameSite: nested.value('sameSite', "a boolean, `'lax'`, `'strict'` or `'none'`", isSameSite, 'lax'),
+    secure: nested.value('secure', "a boolean or `'auto'`", isSecure, 'auto'),
+    domain: nested.string('domain', undefined),
+    partitioned: nested.boolean('partitioned', undefined),
+    expires: nested.value('expires', 'a date', isDate, undefined),
+    maxAge: nested.duration('maxAge', undefined),
+  }
+  nested.done()
+  return Object.freeze(Object.fromEntries(Object.entries(cookie).filter(([, value]) => value !== undefined)))
+}
+
+function isSameSite(value: unknown): value is boolean | 'lax' | 'strict' | 'none' {
+  return typeof value === 'boolean' || value === 'lax' || value === 'strict' || value === 'none'
+}
+
+function isSecure(value: unknown): value is boolean | 'auto' {
+  return typeof value === 'boolean' || value === 'auto'
+}
+
+function isDate(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime())
 }
 
 function readSealer(reader: OptionReader): Sealer {

@@ -100,9 +100,12 @@ export function writeFields(fields: object): Map<string, string> {
   return data
 }
 
+/** `undefined` for `undefined`: no field. */
 function stringify(name: string, value: unknown): string | undefined {
   try {
-    return JSON.stringify(value)
+    const json = JSON.stringify(value)
+    if (json === undefined && value !== undefined) throw new TypeError(`JSON knows no ${typeof value}`)
+    return json
   } catch (error) {
     throw new NotSerializableError(name, error instanceof Error ? error.message : String(error), { cause: error })
   }

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Bridge, Signed } from './bridge.js'
 import { EndedError, InsecureError, UserError } from './errors.js'
 import type { Arrival, Issued, Keeper } from './keeper.js'
-import { type CookieOptions, checkUserId } from './options.js'
+import { checkUserId, type ResolvedCookie } from './options.js'
 import { Baseline, type Fields, NO_CHANGES, type Record, readFields, writeFields } from './record.js'
 import type { Changes } from './store.js'
 
@@ -13,7 +13,7 @@ export interface House {
   readonly bridge: Bridge
   readonly cookieName: string
   readonly cookiePrefix: string
-  readonly cookie: CookieOptions
+  readonly cookie: ResolvedCookie
   readonly saveUninitialized: boolean
   readonly grace: number
 }
@@ -248,8 +248,10 @@ export class Visit {
   #sendCookie(reply: FastifyReply): void {
     const { cookieName, cookiePrefix, cookie } = this.#house
     if (this.#cookie === 'clear') {
-      const { domain, path = '/' } = cookie
-      reply.clearCookie(cookieName, { path, ...(domain === undefined ? {} : { domain }) })
+      // Browsers take the place of a `__Host-`, `SameSite=None` or partitioned cookie only by one with the same attributes.
+      const { maxAge, expires, secure, ...attributes } = cookie
+      const https = this.#request.protocol === 'https'
+      reply.clearCookie(cookieName, { ...attributes, secure: secure === 'auto' ? https : secure === true })
     }
     if (this.#cookie !== 'send') return
     const session = this.session as FastifySessionObject

@@ -16,8 +16,8 @@ function make(t: T): FastifyInstance {
 
 t.test('bad options are refused, by name', async (t) => {
   const bad: [object, RegExp][] = [
-    [{ secret: undefined }, /`secret` to be a string of at least 32 characters/],
-    [{ secret: 'short' }, /`secret`/],
+    [{ secret: undefined }, /`secret` to be a string of at least 32 characters, .*, got `undefined`/],
+    [{ secret: 'short' }, /`secret` .* got `'5 characters'`/],
     [{ secret: [] }, /`secret`/],
     [{ secret: [SECRET, 'short'] }, /`secret`/],
     [{ idle: -1 }, /`idle`/],
@@ -27,6 +27,12 @@ t.test('bad options are refused, by name', async (t) => {
     [{ maxPerUser: 0 }, /`maxPerUser`/],
     [{ grace: -1 }, /`grace`/],
     [{ cookie: 'lax' }, /`cookie`/],
+    [{ cookie: { samesite: 'lax' } }, /Unknown option `cookie.samesite`/],
+    [{ cookie: { sameSite: 'weird' } }, /`cookie.sameSite`/],
+    [{ cookie: { secure: 'yes' } }, /`cookie.secure`/],
+    [{ cookie: { httpOnly: 1 } }, /`cookie.httpOnly`/],
+    [{ cookie: { maxAge: -1 } }, /`cookie.maxAge`/],
+    [{ cookie: { expires: 'tomorrow' } }, /`cookie.expires`/],
     [{ cookieName: '' }, /`cookieName`/],
     [{ cookiePrefix: 1 }, /`cookiePrefix`/],
     [{ saveUninitialized: 'no' }, /`saveUninitialized`/],
@@ -189,6 +195,31 @@ t.test('the cookie may have another name, a prefix and attributes', async (t) =>
   const value = cookies[0]?.value as string
   t.equal((await app.inject({ url: '/', cookies: { sid: value } })).body, 'ann')
   t.equal((await app.inject({ url: '/', cookies: { sid: value.slice(2) } })).body, 'nobody')
+})
+
+t.test('the cookie may be kept for a duration', async (t) => {
+  const opened = await listen(t, { redis: false, cookie: { maxAge: '1h' } })
+  const { setCookie } = await new Browser(opened).post('/set', { count: 1 })
+  const expires = Date.parse(/Expires=([^;]+)/.exec(setCookie ?? '')?.[1] ?? '')
+  t.ok(Math.abs(expires - Date.now() - 3_600_000) < 60_000, String(setCookie))
+})
+
+t.test('a logout clears the cookie with the attributes that it was set with', async (t) => {
+  const app = fastify({ trustProxy: true })
+  t.teardown(() => app.close())
+  const cookieName = '__Host-sid'
+  const cookie = { sameSite: 'none', partitioned: true, maxAge: '1h' } as const
+  await app.register(sessions, { secret: SECRET, redis: false, cookieName, cookie })
+  app.post('/in', async (request) => request.login('ann'))
+  app.post('/out', async (request) => request.logout())
+  const headers = { 'x-forwarded-proto': 'https' }
+  const { cookies } = await app.inject({ method: 'POST', url: '/in', headers })
+  const sent = { [cookieName]: cookies[0]?.value as string }
+  const { headers: cleared } = await app.inject({ method: 'POST', url: '/out', headers, cookies: sent })
+  t.match(
+    cleared['set-cookie'],
+    /^__Host-sid=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970.*HttpOnly; Secure; Partitioned; SameSite=None$/,
+  )
 })
 
 t.test('by default a user may have 100 sessions', async (t) => {

@@ -32,6 +32,10 @@ export function addRoutes(app: FastifyInstance, gates: Gates): void {
     request.session.note = 1n
     return 'never sent'
   })
+  app.post('/function', async (request) => {
+    Object.assign(request.session, { note: () => 1 })
+    return 'never sent'
+  })
   app.post<{ Body: string[] }>('/remove', async (request) => {
     for (const name of request.body) delete (request.session as unknown as Body)[name]
     return data(request)

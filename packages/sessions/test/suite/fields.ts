@@ -74,5 +74,6 @@ export function fields(t: Test, site: Site): void {
     const { status, body } = await browser.post('/bigint')
     t.equal(status, 500)
     t.match(body, { code: 'LARDER_SESSIONS_NOT_SERIALIZABLE', message: /`note`/ })
+    t.match((await browser.post('/function')).body, { code: 'LARDER_SESSIONS_NOT_SERIALIZABLE', message: /`note`/ })
   })
 }
