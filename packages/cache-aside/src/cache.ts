@@ -174,11 +174,13 @@ export class Cache {
 
   /**
    * Empties the entries whose key matches; `*` stands for anything, `?` for one character. Asks every master for all of its keys:
-   * prefer tags. Does not see keys over 200 bytes, which are stored under a hash.
+   * prefer tags. Does not see keys over 200 bytes, which are stored under a hash. Rejects with `LARDER_INVALID_OPTION` for what is no
+   * non-empty string.
    *
    * @returns how many were emptied; 0 with Redis away, where it is done later
    */
   async deletePattern(pattern: string): Promise<number> {
+    if (typeof pattern !== 'string' || pattern === '') throw invalidOption('pattern', 'a non-empty string', pattern)
     const whole = this.#engine.prefix + pattern
     const matches = matcher(whole)
     const { namespace, store } = this.#engine.parts

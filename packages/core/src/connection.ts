@@ -11,7 +11,8 @@ export type RedisOption = RedisClient | string | false
 
 const clients = new WeakMap<object, Set<RedisClient>>()
 
-function isClient(value: unknown): value is RedisClient {
+/** Whether it is a client of ioredis, of whatever installation: `instanceof` would not know another one. */
+export function isClient(value: unknown): value is RedisClient {
   return (
     typeof value === 'object' &&
     value !== null &&

@@ -11,7 +11,7 @@ export {
 export { isCluster, keyPrefixOf, masters } from './client.js'
 export { Clock, type TimeSource } from './clock.js'
 export { type Codec, json } from './codec.js'
-export { clientsOf, type RedisOption, resolveClient } from './connection.js'
+export { clientsOf, isClient, type RedisOption, resolveClient } from './connection.js'
 export { decorate } from './decorate.js'
 export { type Duration, parseDuration } from './duration.js'
 export type { Epoch, EpochStore, TagEpochs, TagRecord } from './epoch/epoch-store.js'

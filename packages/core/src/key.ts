@@ -78,7 +78,8 @@ function join(key: unknown): string {
   return key.map(part).join(':')
 }
 
-function describe(value: unknown): string {
+/** What a value is, for messages: without the value itself, which may be long, or a secret. */
+export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : `a ${typeof value}`
 }

@@ -520,6 +520,17 @@ t.test('when a tag was last invalidated is asked of the store', async (t) => {
   t.ok(Math.abs(((await epochs.raised(A)) as number) / 1_000 - Date.now()) < 5_000)
 })
 
+t.test('what is no tag is refused, and the message says what it was', (t) => {
+  const refused: [tag: unknown, message: RegExp][] = [
+    ['', /a tag of at least one character/],
+    [undefined, /a tag to be a string, got undefined/],
+    [3, /got a number/],
+    [['a'], /got a Array/],
+  ]
+  for (const [tag, message] of refused) t.throws(() => encodeTag(tag as never), { code: 'LARDER_INVALID_KEY', message })
+  t.end()
+})
+
 t.test('a process keeps to a bound of tags that it knows; one it forgot is read again', async (t) => {
   const { epochs, slow } = epochsOf()
   const epoch = await epochs.ensure([A], 1_000)

@@ -58,6 +58,9 @@ export function removing(t: Test, site: Site): void {
       await cache.delete(...kept)
     }
     t.equal(await cache.deletePattern('nothing*'), 0)
+    for (const bad of ['', undefined, null, 42, ['user', '*']]) {
+      await t.rejects(cache.deletePattern(bad as never), { code: 'LARDER_INVALID_OPTION', message: /`pattern`/ })
+    }
   })
 
   t.test('deletePattern empties more entries than one SCAN finds, on every master', async (t) => {

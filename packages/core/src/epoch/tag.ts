@@ -1,5 +1,5 @@
 import { InvalidKeyError } from '../errors.js'
-import { hashText } from '../key.js'
+import { describe, hashText } from '../key.js'
 
 /** A tag as its key in Redis ends: made by {@link encodeTag} or {@link namespaceTag}. */
 export type Tag = string & { readonly __tag: never }
@@ -13,7 +13,8 @@ const MAX_BYTES = 200
  * @throws `LARDER_INVALID_KEY` when it is no non-empty string
  */
 export function encodeTag(tag: string): Tag {
-  if (typeof tag !== 'string' || tag === '') throw new InvalidKeyError('Expected a tag to be a non-empty string')
+  if (tag === '') throw new InvalidKeyError('Expected a tag of at least one character')
+  if (typeof tag !== 'string') throw new InvalidKeyError(`Expected a tag to be a string, got ${describe(tag)}`)
   const escaped = /^[:\\]/.test(tag) ? `\\${tag}` : tag
   if (escaped.length <= MAX_BYTES / 3 && escaped.isWellFormed()) return escaped as Tag
   if (escaped.isWellFormed() && Buffer.byteLength(escaped) <= MAX_BYTES) return escaped as Tag
