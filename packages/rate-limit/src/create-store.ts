@@ -1,5 +1,5 @@
 import type { FastifyRateLimitOptions } from '@fastify/rate-limit'
-import { Clock, type Log, type RedisOption } from '@larder/core'
+import { Clock, invalidOption, isClient, type Log, type RedisOption } from '@larder/core'
 import { Counter, type CounterParams, type Workshop } from './counter.js'
 import { Limiter } from './limiter.js'
 import { MemoryStore } from './memory-store.js'
@@ -31,6 +31,7 @@ const SILENT: Log = { warn: () => {}, info: () => {} }
  * app.addHook('onClose', async () => Store.close())
  */
 export function createStore(redis: Client | false, options: StoreOptions = {}): StoreClass {
+  if (redis !== false && !isClient(redis)) throw invalidOption('redis', 'an ioredis client or `false`', redis)
   const resolved = resolveStore(options)
   const { limiter, redisStore } = openLimiter(redis || undefined, resolved, resolved.log ?? SILENT, undefined)
   return classOf(

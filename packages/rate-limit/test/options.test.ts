@@ -71,6 +71,11 @@ t.test('a bad option of a route or limiter is named, too', async (t) => {
 })
 
 t.test('bad options of a store', async (t) => {
+  for (const redis of [undefined, null, true, 'main', {}])
+    t.throws(() => createStore(redis as never), {
+      code: 'LARDER_INVALID_OPTION',
+      message: /`redis` to be an ioredis client/,
+    })
   t.throws(() => createStore(false, { algorithm: 'none' as never }), { code: 'LARDER_INVALID_OPTION' })
   t.throws(() => createStore(false, { cost: (() => 1) as never }), { message: /Expected `cost` to be a whole number/ })
   t.throws(() => createStore(false, { window: 5 } as never), { message: /Unknown option `window`/ })
