@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { chromium } from './chromium.mjs'
+import { faketime } from './faketime.mjs'
 import { findPrometheus } from './promtool.mjs'
 import { redisServer } from './redis-server.mjs'
 import { build, install, isChatter, isStart, root, say, turbo, workspacePackages } from './workspace.mjs'
@@ -21,6 +22,7 @@ let reported = false
 const env = { ...(await install()), REDIS_SERVER: await redisServer() }
 say(`Redis server: ${env.REDIS_SERVER}`)
 await findPrometheus()
+env.LARDER_FAKETIME = (await faketime()) ?? ''
 if (testsShop()) env.LARDER_CHROMIUM = (await chromium()) ?? ''
 forgetCounts()
 forgetRemovedTests()

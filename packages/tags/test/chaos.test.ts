@@ -1,4 +1,4 @@
-import { startWorker, type Worker } from '@larder/test-redis'
+import { findFaketime, startWorker, type Worker } from '@larder/test-redis'
 import t, { type Test } from 'tap'
 import type { Methods } from './workers/storms.js'
 
@@ -14,9 +14,15 @@ async function storms(t: Test): Promise<Worker<Methods>> {
   return worker
 }
 
+/** Why a storm cannot be raised here, by its name. */
+const IMPOSSIBLE: { readonly [storm in keyof Methods]?: string } = findFaketime()
+  ? {}
+  : { clockSetBack: 'needs libfaketime, by which a server’s clock can be set' }
+
 const FAULTS: readonly [name: string, storm: Exclude<keyof Methods, 'firstHits'>][] = [
   ['G3: helper keys are deleted at random under load', 'evictions'],
-  ['G3: the clock of the server is set back under load', 'clockSetBack'],
+  ['G3: the clock of the server is set back by an hour and forward again under load', 'clockSetBack'],
+  ['G3: the clock of the namespace is ahead of the server’s, and is lost, under load', 'clockAhead'],
   ['G3, G8, G9: Redis is killed and comes back empty under load', 'restarts'],
   ['G8, G9: Sentinel fails over while tags are invalidated', 'failovers'],
   ['G9: slots are moved under load, also that of the tags', 'movedSlots'],
@@ -24,7 +30,8 @@ const FAULTS: readonly [name: string, storm: Exclude<keyof Methods, 'firstHits'>
 
 t.test('under load', { jobs: NIGHTLY ? 2 : 3 }, async (t) => {
   for (const [name, storm] of FAULTS) {
-    t.test(name, async (t) => {
+    const skip = IMPOSSIBLE[storm]
+    t.test(name, skip === undefined ? {} : { skip }, async (t) => {
       const worker = await storms(t)
       const { reads, stale, errors, loads, changes } = await worker.call(storm, READS)
       t.strictSame(stale.slice(0, 5), [], 'nothing stale was served')

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findServerBinary } from './binary.js'
 import { RedisEndpoint } from './endpoint.js'
+import { FakeClock } from './fake-clock.js'
 import { GuardedProcess } from './guarded-process.js'
 import { freePort, type PortUse } from './port.js'
 
@@ -16,12 +17,16 @@ export type RedisServerOptions = {
   portUse?: PortUse
   /** Writes configuration into the server's folder and returns the arguments that name it. Default: none. */
   configure?: (folder: string, port: number) => string[]
+  /** Makes the clock one that {@link RedisServer.setClock} can set; see `findFaketime`. Default `false`. */
+  ownClock?: boolean
 }
 
 const HOST = '127.0.0.1'
 const START_LIMIT = 10_000
 const START_ATTEMPTS = 5
 const LOG_LENGTH = 4000
+/** `setClock` is content with this much, in milliseconds: the answer counts whole seconds, and may take a while. */
+const CLOCK_GRAIN = 10_000
 /** A server says the first, a Sentinel the second, after it has bound its port. */
 const READY = /Ready to accept connections|Sentinel ID is/
 const PORT_TAKEN = /Address already in use|Failed listening on port|bind:/i
@@ -59,6 +64,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 export class RedisServer extends RedisEndpoint implements AsyncDisposable {
   readonly #options: RedisServerOptions
   readonly #folder: string
+  readonly #clock: FakeClock | undefined
   #process: GuardedProcess | undefined
   #log = ''
 
@@ -68,6 +74,7 @@ export class RedisServer extends RedisEndpoint implements AsyncDisposable {
     this.#options = options
     this.#folder = mkdtempSync(join(tmpdir(), 'larder-redis-'))
     folders.add(this.#folder)
+    if (options.ownClock) this.#clock = new FakeClock(this.#folder)
   }
 
   /** The last lines that the server printed. */
@@ -94,7 +101,7 @@ export class RedisServer extends RedisEndpoint implements AsyncDisposable {
     this.#log = ''
     this.forgetCounts()
     this.#process = await GuardedProcess.start({
-      command: [findServerBinary(), ...config, ...settings, ...persistence, ...args],
+      command: [...(this.#clock?.command ?? []), findServerBinary(), ...config, ...settings, ...persistence, ...args],
       folder: this.#folder,
       onOutput: (text) => {
         this.#log = (this.#log + text).slice(-LOG_LENGTH)
@@ -104,17 +111,31 @@ export class RedisServer extends RedisEndpoint implements AsyncDisposable {
     await this.#until(ready, this.#process)
   }
 
+  /**
+   * Sets the server's clock so many milliseconds before (negative) or after the time of this machine: what it says by `TIME`, and what
+   * it lets keys expire by. Only with `ownClock`.
+   *
+   * @throws Error when the server does not follow
+   */
+  async setClock(offset: number): Promise<void> {
+    if (!this.#clock) throw new Error('Only a server with `ownClock` can be set')
+    this.#clock.set(offset)
+    const [seconds] = await this.cli<[string, string]>('TIME')
+    const apart = Number(seconds) * 1000 - Date.now() - offset
+    if (Math.abs(apart) > CLOCK_GRAIN) throw new Error(`The server's clock is ${apart} ms from what it was set to`)
+  }
+
   /** Ends the server as its operator would (SIGTERM), and closes the clients that {@link client} made. */
   async stop(): Promise<void> {
     this.closeClients()
-    await this.#process?.end('SIGTERM')
+    await this.#end('SIGTERM')
     rmSync(this.#folder, { recursive: true, force: true })
     folders.delete(this.#folder)
   }
 
   /** Ends the server at once (SIGKILL). Its clients stay and reconnect after {@link restart}. */
   async kill(): Promise<void> {
-    await this.#process?.end('SIGKILL')
+    await this.#end('SIGKILL')
   }
 
   /** Ends the server at once, if it still runs, and starts it again on the same port, empty. */
@@ -135,6 +156,11 @@ export class RedisServer extends RedisEndpoint implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    await this.#process?.end(signal)
+    if (this.#process) this.#clock?.forget(this.#process.pid)
   }
 
   #current(): GuardedProcess {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
-import { startRedis } from '@larder/test-redis'
+import { findFaketime, startRedis } from '@larder/test-redis'
 import t from 'tap'
 
 t.test('a server answers its clients and foreign ones', async (t) => {
@@ -36,6 +37,34 @@ t.test('a killed server comes back empty on the same port, and clients find it',
   await server.restart()
   t.equal(server.port, port)
   t.equal(await redis.get('a'), null)
+})
+
+const faketime = findFaketime()
+
+t.test('a clock of its own can be set while the server runs', faketime ? {} : { skip: 'no libfaketime' }, async (t) => {
+  const server = await startRedis({ ownClock: true })
+  t.teardown(() => server.stop())
+  await server.cli('SET', 'key', 'value', 'PX', 60_000)
+  await server.setClock(-3_600_000)
+  const inScript = await server.cli<[string]>('EVAL', "return redis.call('TIME')", 0)
+  t.ok(Date.now() - Number(inScript[0]) * 1000 >= 3_590_000, 'scripts see it')
+  t.ok((await server.cli<number>('PTTL', 'key')) > 3_600_000, 'what expires does so an hour later')
+  await server.setClock(120_000)
+  t.equal(await server.cli('GET', 'key'), null)
+  const { pid } = server
+  await server.restart()
+  await server.setClock(0)
+  t.strictSame(
+    readdirSync('/dev/shm').filter((name) => name.endsWith(`_${pid}`)),
+    [],
+    'one that was killed leaves nothing behind',
+  )
+})
+
+t.test('the clock of the machine cannot be set', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  await t.rejects(server.setClock(0), /ownClock/)
 })
 
 t.test('a suspended server says nothing until it is resumed, and can be stopped', async (t) => {

@@ -6,6 +6,8 @@ import { storm, type Weather } from '../storm.js'
 // Storms in a process of their own: tap follows every promise, which makes them ten times as slow.
 
 const HEARTBEAT = '500ms'
+/** In milliseconds. */
+const HOUR = 3_600_000
 
 /** Helper keys are deleted at random under load. */
 async function evictions(t: T, reads: number): Promise<Weather> {
@@ -30,8 +32,8 @@ async function evictions(t: T, reads: number): Promise<Weather> {
   })
 }
 
-/** The clock of the server is set back under load. */
-async function clockSetBack(t: T, reads: number): Promise<Weather> {
+/** The clock of the namespace is ahead of the server's under load, as after a failover to one whose clock is behind, and is then lost. */
+async function clockAhead(t: T, reads: number): Promise<Weather> {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const namespace = uniqueNamespace()
@@ -42,11 +44,30 @@ async function clockSetBack(t: T, reads: number): Promise<Weather> {
     processes,
     reads,
     disturb: async (round) => {
-      // To the protocol a server whose time was set back by an hour is one whose clock key is an hour ahead of it.
-      if (round % 20 === 0) await foreign.incrby(`{${namespace}}:clock`, 3_600_000_000)
-      // Then the key is lost as well, and only what the processes have seen holds the clock up.
+      if (round % 20 === 0) await foreign.incrby(`{${namespace}}:clock`, HOUR * 1000)
+      // Only what the processes have seen holds it up from now on.
       if (round % 20 === 10) await foreign.del(`{${namespace}}:clock`)
       await sleep(3)
+    },
+  })
+}
+
+/** The server's own clock is set back by an hour under load, and forward again. */
+async function clockSetBack(t: T, reads: number): Promise<Weather> {
+  const server = await startRedis({ ownClock: true })
+  t.teardown(() => server.stop())
+  const namespace = uniqueNamespace()
+  const one = (): Promise<Opened> => open(t, { redis: client(t, server), namespace, deadline: '20s' })
+  const processes = await Promise.all([one(), one()])
+  const foreign = client(t, server)
+  return storm({
+    processes,
+    reads,
+    disturb: async (round) => {
+      await server.setClock(round % 2 === 0 ? -HOUR : 0)
+      // Every third time the namespace's clock is lost as well, before or after the server's went back.
+      if (round % 3 === 0) await foreign.del(`{${namespace}}:clock`)
+      await sleep(40)
     },
   })
 }
@@ -143,6 +164,7 @@ async function during<R>(run: (t: T) => Promise<R>): Promise<R> {
 
 const methods = {
   evictions: (reads: number) => during((t) => evictions(t, reads)),
+  clockAhead: (reads: number) => during((t) => clockAhead(t, reads)),
   clockSetBack: (reads: number) => during((t) => clockSetBack(t, reads)),
   restarts: (reads: number) => during((t) => restarts(t, reads)),
   failovers: (reads: number) => during((t) => failovers(t, reads)),
