@@ -63,7 +63,8 @@ export class Gate implements Caller {
   #busy = false
   #batch: Operation[] = []
   #reads = new Map<string, Read>()
-  #waiting: Operation[] = []
+  /** What was sent, in its order; from {@link #head} on, since what comes before is settled and let go at once. */
+  #waiting: (Operation | undefined)[] = []
   #head = 0
   #tick = 0
   #ticked = 0
@@ -124,10 +125,9 @@ export class Gate implements Caller {
     clearInterval(this.#timer)
     this.#timer = undefined
     for (const operation of this.#waiting.slice(this.#head)) {
-      if (!operation.settled) this.#fail(operation, new RedisUnavailableError('the plugin is closed'))
+      if (operation && !operation.settled) this.#fail(operation, new RedisUnavailableError('the plugin is closed'))
     }
-    this.#waiting = []
-    this.#head = 0
+    this.#forget()
     this.breaker.release()
   }
 
@@ -244,11 +244,17 @@ export class Gate implements Caller {
       operation.resolve(reply as never)
       tellTrip(this.client, operation.since)
     }
-    while (this.#waiting[this.#head]?.settled) this.#head++
-    if (this.#head > 1024) {
+    while (this.#waiting[this.#head]?.settled) this.#waiting[this.#head++] = undefined
+    if (this.#head === this.#waiting.length) this.#forget()
+    else if (this.#head > 1024) {
       this.#waiting = this.#waiting.slice(this.#head)
       this.#head = 0
     }
+  }
+
+  #forget(): void {
+    this.#waiting = []
+    this.#head = 0
   }
 
   #fail(operation: Operation, error: Error): void {
@@ -290,12 +296,11 @@ export class Gate implements Caller {
         this.#fail(operation, new RedisTimeoutError(this.deadline))
         expired = true
       }
-      this.#head++
+      this.#waiting[this.#head++] = undefined
     }
     if (expired) this.breaker.trip(`no answer within ${this.deadline} ms`)
     if (this.#head < this.#waiting.length) return
-    this.#waiting = []
-    this.#head = 0
+    this.#forget()
     clearInterval(this.#timer)
     this.#timer = undefined
   }

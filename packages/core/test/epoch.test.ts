@@ -215,8 +215,11 @@ function survives(t: Test, site: Site): void {
       const { tags } = await store.ensure([A], 1_000, 0)
       t.ok((tags[0] as TagEpochs).hard >= made.clock)
       await damage(A)
-      await store.raise([A], 'hard', 0)
-      t.equal(await raw.get(A), null, 'an invalidation removes it')
+      const hard = await store.raise([A], 'hard', 0)
+      t.match(await store.read([A]), [{ hard }], 'a hard invalidation replaces it')
+      await damage(A)
+      await store.raise([A], 'soft', 0)
+      t.equal(await raw.get(A), null, 'a soft one, which would have to know what was there, removes it')
     }
   })
 

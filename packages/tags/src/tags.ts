@@ -66,10 +66,10 @@ export class Tags implements TagRegistry {
    */
   async invalidate(...args: [string, ...string[]] | [...string[], InvalidateOptions]): Promise<void> {
     const last = args.at(-1)
-    const options = new OptionReader(typeof last === 'object' ? last : undefined)
-    const soft = options.boolean('soft', false)
-    options.done()
-    const names = [...new Set((typeof last === 'object' ? args.slice(0, -1) : args) as string[])]
+    const options = typeof last === 'object' ? new OptionReader(last) : undefined
+    const soft = options?.boolean('soft', false) ?? false
+    options?.done()
+    const names = [...new Set((options ? args.slice(0, -1) : args) as string[])]
     const tags = names.map(encodeTag)
     if (tags.length === 0) return
     for (const name of names) this.#count(name)
