@@ -6,7 +6,6 @@
 -- Ticks the clock, then raises the tags that exist; missing ones stay missing, which already means invalid. Atomic: a reader sees
 -- all of the tags raised or none, and no entry can get an epoch between the tick and the raise.
 local hard = ARGV[2] == 'hard'
-local hard = ARGV[2] == 'hard'
 local function get(key)
   local value = redis.pcall('GET', key)
   return type(value) == 'string' and value or ''
