@@ -56,8 +56,8 @@ const methods = {
       if (!starve) await new Promise(setImmediate)
     }
   },
-  set: async (key: string, value: unknown): Promise<number> => {
-    await cache.set(key, value, { tags: ['tag'] })
+  set: async (key: string, value: unknown, ttl = '1h'): Promise<number> => {
+    await cache.set(key, value, { tags: ['tag'], ttl })
     return time()
   },
   delete: async (key: string): Promise<number> => {
