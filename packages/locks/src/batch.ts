@@ -8,8 +8,8 @@ interface Item {
   readonly args: readonly Argument[]
   /** Items of different slots cannot share a command on Cluster. */
   readonly slot: number
-  readonly answer: (reply: Reply) => void
-  readonly fail: (error: unknown) => void
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -24,7 +24,10 @@ export class Batch {
   #busy = false
   readonly #flushTurn = (): void => this.#flush()
 
-  /** @param split whether items of different slots need commands of their own */
+  /**
+   * @param script answers a list, or to a single item its answer alone
+   * @param split whether items of different slots need commands of their own
+   */
   constructor(gate: Gate, script: Script, split: boolean) {
     this.#gate = gate
     this.#script = script
@@ -34,19 +37,19 @@ export class Batch {
   /** What `read` makes of the script's reply for this item. */
   run<T>(
     keys: readonly [string, string],
-    args: readonly Argument[],
+    args: Argument[],
     slot: number,
     read: (reply: Reply) => T | PromiseLike<T>,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const item: Item = { keys, args, slot, answer: (reply) => resolve(read(reply)), fail: reject }
+      const answer = (reply: Reply): void => resolve(read(reply))
       if (this.#busy) {
-        this.#waiting.push(item)
+        this.#waiting.push({ keys, args, slot, resolve: answer, reject })
         return
       }
       this.#busy = true
       queueMicrotask(this.#flushTurn)
-      this.#send([item])
+      this.#gate.run(this.#script, keys, args).then(answer, reject)
     })
   }
 
@@ -68,12 +71,12 @@ export class Batch {
       for (const arg of item.args) args.push(arg)
     }
     this.#gate.run(this.#script, keys, args).then(
-      (replies) => {
-        const answers = Array.isArray(replies) ? replies : []
-        for (let i = 0; i < items.length; i++) (items[i] as Item).answer(answers[i])
+      (reply) => {
+        const answers = items.length > 1 && Array.isArray(reply) ? reply : [reply]
+        for (let i = 0; i < items.length; i++) (items[i] as Item).resolve(answers[i])
       },
       (error) => {
-        for (const { fail } of items) fail(error)
+        for (const { reject } of items) reject(error)
       },
     )
   }

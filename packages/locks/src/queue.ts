@@ -51,7 +51,7 @@ export class Queue {
       member: store.member(mode, wait),
       ttl,
       arrival: undefined,
-      behind: this.#waiters.for(resource.place) || this.#coming.has(resource.place),
+      behind: this.#waiters.for(resource.place) || (this.#coming.size > 0 && this.#coming.has(resource.place)),
       latch: undefined,
     }
     // A mutex is first tried without looking at its queue, unless others of this process are known to be there.

@@ -55,7 +55,7 @@ export class Waiters {
 
   /** Whether any waits for what is kept in this place. */
   for(place: string): boolean {
-    return this.#watches.has(place)
+    return this.#watches.size > 0 && this.#watches.has(place)
   }
 
   /** Waits; `undefined` after `rest` milliseconds. */
