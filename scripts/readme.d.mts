@@ -4,4 +4,8 @@ export interface Ran {
   readonly output: string
 }
 
-export function runReadme(files: readonly string[], folder: string): Ran[]
+export function runReadme(
+  files: readonly string[],
+  folder: string,
+  options?: { env?: Record<string, string>; exit?: boolean },
+): Ran[]

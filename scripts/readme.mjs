@@ -21,14 +21,18 @@ const OPTIONS = {
 /**
  * Writes each ```ts block of the files (and each .ts file as it is) into `folder`, compiles them together and runs one after the other.
  * Returns what each printed. Blocks of a package see what the package sees; run it with the package as the working directory.
+ * `env`: more for their environment. `exit`: a block ends when it is through, although a connection would keep its process.
  */
-export function runReadme(files, folder) {
+export function runReadme(files, folder, { env = {}, exit = false } = {}) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const names = []
   for (const [position, file] of files.entries()) {
     const text = readFileSync(file, 'utf8')
-    const blocks = file.endsWith('.ts') ? [text] : [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code)
+    const end = exit ? '\nprocess.exit(0)\n' : ''
+    const blocks = file.endsWith('.ts')
+      ? [text]
+      : [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code + end)
     blocks.forEach((code, i) => {
       const name = `${position + 1}-${basename(file).replace(/\W/g, '-')}-${i + 1}`
       writeFileSync(`${folder}/${name}.ts`, code)
@@ -36,13 +40,13 @@ export function runReadme(files, folder) {
     })
   }
   writeFileSync(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions: OPTIONS, include: ['*.ts'] }))
-  run([tsc, '-p', folder])
-  return names.map((name) => ({ name, output: run([`${folder}/out/${name}.js`]) }))
+  run([tsc, '-p', folder], env)
+  return names.map((name) => ({ name, output: run([`${folder}/out/${name}.js`], env) }))
 }
 
-function run(args) {
+function run(args, env) {
   try {
-    const options = { encoding: 'utf8', timeout: 30_000 }
+    const options = { encoding: 'utf8', timeout: 30_000, env: { ...process.env, ...env } }
     // The test runner's hooks into Node are not for the code of a README, and it adds them to whatever is started.
     return execFileSync('env', ['-u', 'NODE_OPTIONS', process.execPath, ...args], options)
   } catch (error) {

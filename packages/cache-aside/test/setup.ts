@@ -1,20 +1,18 @@
 import cacheAside, { type Cache, type CacheAsideOptions } from '@larder/cache-aside'
 import { encodeTag, type Namespace, type TagRegistry } from '@larder/core'
 import {
-  type ClientOptions,
+  client,
   pollUntil,
   type RedisEndpoint,
   type SharedCluster,
   sharedCluster,
   sharedRedis,
+  type T,
   uniqueNamespace,
 } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Cluster, Redis } from 'ioredis'
-import type { Test } from 'tap'
 
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
+export { client, codeOf, type T } from '@larder/test-redis'
 
 /** An application with a cache, as one process has it: with a client, and so a feed and a breaker, of its own. */
 export interface Opened {
@@ -73,19 +71,6 @@ export async function open(t: T, options: CacheAsideOptions, { tags = true } = {
   }
 }
 
-/** A client that ends with the test, after the application that was given it. */
-export function client(t: T, server: RedisEndpoint, options?: ClientOptions): Redis {
-  const redis = server.client(options)
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
-function clusterClient(t: T, cluster: SharedCluster): Cluster {
-  const redis = cluster.client()
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
 /** A busy machine is no reason to go on without Redis, or to lose a lease, where a test is about something else. */
 export const PATIENT = { deadline: '20s', lease: '60s' }
 
@@ -129,7 +114,7 @@ export async function allSites(): Promise<Site[]> {
       name: 'on Cluster',
       shared: true,
       memory: true,
-      open: (t, options) => open(t, { redis: clusterClient(t, cluster), ...PATIENT, ...options }),
+      open: (t, options) => open(t, { redis: client(t, cluster), ...PATIENT, ...options }),
       node: (key) => cluster.nodeOf(key),
     },
   ]
@@ -214,14 +199,4 @@ export async function joined(cache: Cache, key: string): Promise<void> {
   // It takes the same way to the same node, after them.
   await cache.get(key, { memory: false })
   await new Promise(setImmediate)
-}
-
-/** The code of the error that a call rejects with. */
-export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
-  }
 }

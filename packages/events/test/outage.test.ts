@@ -12,7 +12,7 @@ import {
 } from '@larder/test-redis'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { client, clusterClient, codeOf, open, payloads, type T, take } from './setup.js'
+import { client, codeOf, open, payloads, type T, take } from './setup.js'
 
 /** `LARDER_NIGHTLY=1`: as often as it should be shown, several times over. */
 const ROUNDS = process.env.LARDER_NIGHTLY ? 100 : 20
@@ -291,8 +291,8 @@ t.test('on Cluster, topics and streams follow their slots', async (t) => {
   const cluster = await startCluster()
   t.teardown(() => cluster.stop())
   const namespace = uniqueNamespace()
-  const one = await open(t, { redis: clusterClient(t, cluster), namespace, heartbeat: HEARTBEAT })
-  const other = await open(t, { redis: clusterClient(t, cluster), namespace, heartbeat: HEARTBEAT })
+  const one = await open(t, { redis: client(t, cluster), namespace, heartbeat: HEARTBEAT })
+  const other = await open(t, { redis: client(t, cluster), namespace, heartbeat: HEARTBEAT })
   const subscription = other.events.subscribe<number>('orders')
   const reading = other.events.stream<number>('orders').read()
   await Promise.all([subscription.ready, reading.ready])

@@ -1,20 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import locks, { type Lock, type Locks, type LocksOptions } from '@larder/locks'
 import {
-  type ClientOptions,
   pollUntil,
   type RedisEndpoint,
-  type SharedCluster,
-  sharedCluster,
-  sharedRedis,
+  type Site as SharedSite,
+  sitesOf,
+  type T,
   uniqueNamespace,
 } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Cluster, Redis } from 'ioredis'
-import type { Test } from 'tap'
 
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
+export { client, codeOf, type T } from '@larder/test-redis'
 
 /** An application with locks, as one process has it: with a client of its own. */
 export interface Opened {
@@ -25,11 +21,7 @@ export interface Opened {
 }
 
 /** Where leases are kept. */
-export interface Site {
-  readonly name: string
-  /** A process, and more on the same leases. Ends with the test. */
-  open(t: T, options?: LocksOptions): Promise<Opened>
-  peer(t: T, opened: Opened, options?: LocksOptions): Promise<Opened>
+export interface Site extends SharedSite<LocksOptions, Opened> {
   /** The keys of a namespace that are left, without the fencing counters and the latches of the last minute. */
   left(opened: Opened): Promise<string[]>
   /** Resolves when so many wait. */
@@ -43,19 +35,6 @@ export async function open(t: T, options: LocksOptions): Promise<Opened> {
   const namespace = options.namespace ?? uniqueNamespace()
   await app.register(locks, { ...options, namespace })
   return { app, locks: app.locks, namespace }
-}
-
-/** A client that ends with the test, after the application that was given it. */
-export function client(t: T, server: Pick<RedisEndpoint, 'client'>, options?: ClientOptions): Redis {
-  const redis = server.client(options)
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
-function clusterClient(t: T, cluster: SharedCluster): Cluster {
-  const redis = cluster.client()
-  t.teardown(() => redis.disconnect())
-  return redis
 }
 
 /** The keys that are not meant to stay. */
@@ -77,49 +56,19 @@ export function queuedOn(nodes: readonly RedisEndpoint[], namespace: string, wai
   })
 }
 
-let names = 0
-
 /** Memory, one Redis, and a Cluster of three. */
 export async function allSites(): Promise<Site[]> {
-  const [server, cluster] = await Promise.all([sharedRedis(), sharedCluster()])
-  return [
-    {
-      name: 'in memory',
-      open: (t, options) => open(t, { redis: false, ...options }),
-      peer: async (_t, { app, namespace }, options) => {
-        const name = `peer${++names}`
-        await app.register(locks, { redis: false, ...options, namespace, name })
-        return { app, locks: (app.locks as unknown as Record<string, Locks>)[name] as Locks, namespace }
-      },
-      left: async () => [],
-      // In memory a waiter stands in the queue as soon as its call has been made.
-      queued: async () => void (await turn()),
-    },
-    {
-      name: 'on one Redis',
-      open: (t, options) => open(t, { redis: client(t, server), ...options }),
-      peer: (t, { namespace }, options) => open(t, { redis: client(t, server), ...options, namespace }),
-      left: ({ namespace }) => leftOn([server], namespace),
-      queued: ({ namespace }, waiters) => queuedOn([server], namespace, waiters),
-    },
-    {
-      name: 'on Cluster',
-      open: (t, options) => open(t, { redis: clusterClient(t, cluster), ...options }),
-      peer: (t, { namespace }, options) => open(t, { redis: clusterClient(t, cluster), ...options, namespace }),
-      left: ({ namespace }) => leftOn(cluster.nodes, namespace),
-      queued: ({ namespace }, waiters) => queuedOn(cluster.nodes, namespace, waiters),
-    },
-  ]
-}
-
-/** The code of the error that a call rejects with. */
-export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
-  }
+  const sites = await sitesOf(open, async ({ app, namespace }, name, options) => {
+    await app.register(locks, options)
+    return { app, locks: (app.locks as unknown as Record<string, Locks>)[name] as Locks, namespace }
+  })
+  return sites.map((site) => ({
+    ...site,
+    left: ({ namespace }) => leftOn(site.nodes, namespace),
+    // In memory a waiter stands in the queue as soon as its call has been made.
+    queued: async ({ namespace }, waiters) =>
+      site.nodes.length === 0 ? turn() : queuedOn(site.nodes, namespace, waiters),
+  }))
 }
 
 /** Resolves when the lock's signal is aborted, with its reason. Keeps the process awake: a lease does not. */
@@ -131,9 +80,11 @@ export function lost({ signal }: Pick<Lock, 'signal'>): Promise<Error & { code?:
   }).finally(() => clearInterval(awake))
 }
 
+let passings = 0
+
 /** Lets the time of a lease pass, as another lease of that length tells. */
 export async function pass({ locks }: Opened, milliseconds: number): Promise<void> {
-  await lost(await locks.acquire(`passing ${++names}`, { ttl: milliseconds, renew: false }))
+  await lost(await locks.acquire(`passing ${++passings}`, { ttl: milliseconds, renew: false }))
 }
 
 /** Whether a promise has been settled yet. */

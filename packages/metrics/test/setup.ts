@@ -7,14 +7,12 @@ import rateLimit from '@larder/rate-limit'
 import responseCache from '@larder/response-cache'
 import sessions from '@larder/sessions'
 import tags from '@larder/tags'
-import { type RedisEndpoint, uniqueNamespace } from '@larder/test-redis'
+import { type T, uniqueNamespace } from '@larder/test-redis'
 import writeBehind, { type Counter } from '@larder/write-behind'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
-import type { Test } from 'tap'
 
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
+export { client, codeOf, type T } from '@larder/test-redis'
 
 /** An application with metrics and a cache. */
 export async function open(
@@ -68,13 +66,6 @@ export function views(app: FastifyInstance): Counter {
   return counters.get(app) as Counter
 }
 
-/** A client that ends with the test. */
-export function client(t: T, server: Pick<RedisEndpoint, 'client'>): Redis {
-  const redis = server.client()
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
 /** The samples of what Prometheus reads, as `name{labels}` to value. */
 export function samples(text: string): Map<string, number> {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
@@ -86,14 +77,4 @@ export async function scrape(app: FastifyInstance, url = '/metrics'): Promise<Ma
   const answer = await app.inject(url)
   if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${answer.body}`)
   return samples(answer.body)
-}
-
-/** The code of the error that a call rejects with. */
-export async function codeOf(promise: PromiseLike<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
-  }
 }

@@ -1,19 +1,9 @@
 import rateLimit, { createStore, type RateLimitOptions, type StoreOptions } from '@larder/rate-limit'
-import {
-  type ClientOptions,
-  pollUntil,
-  type RedisEndpoint,
-  type SharedCluster,
-  sharedCluster,
-  sharedRedis,
-  uniqueNamespace,
-} from '@larder/test-redis'
+import { client, pollUntil, sharedCluster, sharedRedis, type T, uniqueNamespace } from '@larder/test-redis'
 import fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions } from 'fastify'
 import type { Cluster, Redis } from 'ioredis'
-import type { Test } from 'tap'
 
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
+export { client, type T } from '@larder/test-redis'
 
 /** An application with limits and routes, as one process has it. */
 export interface Opened {
@@ -60,19 +50,6 @@ export async function open(t: T, options: RateLimitOptions, opening: Opening = {
   return { app, namespace, get: (request) => ask(app, request) }
 }
 
-/** A client that ends with the test, after the application that was given it. */
-export function client(t: T, server: Pick<RedisEndpoint, 'client'>, options?: ClientOptions): Redis {
-  const redis = server.client(options)
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
-function clusterClient(t: T, cluster: SharedCluster): Cluster {
-  const redis = cluster.client()
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
 function storeOf(t: T, redis: Redis | Cluster | false, options?: StoreOptions): ReturnType<Site['store']> {
   const Store = createStore(redis, { namespace: uniqueNamespace(), ...options })
   t.teardown(() => Store.close())
@@ -95,8 +72,8 @@ export async function allSites(): Promise<Site[]> {
     },
     {
       name: 'on Cluster',
-      open: (t, options, opening) => open(t, { redis: clusterClient(t, cluster), ...options }, opening),
-      store: (t, options) => storeOf(t, clusterClient(t, cluster), options),
+      open: (t, options, opening) => open(t, { redis: client(t, cluster), ...options }, opening),
+      store: (t, options) => storeOf(t, client(t, cluster), options),
     },
   ]
 }

@@ -1,14 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import sessions, { type SessionsOptions } from '@larder/sessions'
-import { type RedisEndpoint, uniqueNamespace } from '@larder/test-redis'
+import { type T, uniqueNamespace } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Redis } from 'ioredis'
-import type { Test } from 'tap'
+
+export { client, type T } from '@larder/test-redis'
+
 import { Gates } from './gates.js'
 import { addRoutes } from './routes.js'
-
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
 
 export const SECRET = 'a secret that is long enough, really'
 
@@ -51,11 +49,4 @@ export async function listen(
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   return { app, url: `http://127.0.0.1:${port}`, namespace, gates }
-}
-
-/** A client that ends with the test, after the application that was given it. */
-export function client(t: T, server: Pick<RedisEndpoint, 'client'>): Redis {
-  const redis = server.client()
-  t.teardown(() => redis.disconnect())
-  return redis
 }

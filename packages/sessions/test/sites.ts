@@ -1,18 +1,12 @@
 import { sharedCluster, sharedRedis } from '@larder/test-redis'
 import type { FastifyInstance } from 'fastify'
-import type { Cluster } from 'ioredis'
 import { ageOn, dumpOf } from './look.js'
-import { client, listen, PATIENT, type Site, type T } from './setup.js'
+import { client, listen, PATIENT, type Site } from './setup.js'
 
 /** Memory, one Redis, and a Cluster of three. */
 export async function allSites(): Promise<Site[]> {
   const [server, cluster] = await Promise.all([sharedRedis(), sharedCluster()])
   const clocks = new Map<string, { offset: number; server: FastifyInstance['server'] }>()
-  const clusterClient = (t: T): Cluster => {
-    const redis = cluster.client()
-    t.teardown(() => redis.disconnect())
-    return redis
-  }
   return [
     {
       name: 'in memory',
@@ -40,9 +34,9 @@ export async function allSites(): Promise<Site[]> {
     },
     {
       name: 'on Cluster',
-      open: (t, options) => listen(t, { redis: clusterClient(t), deadline: PATIENT, ...options }),
+      open: (t, options) => listen(t, { redis: client(t, cluster), deadline: PATIENT, ...options }),
       peer: (t, { namespace }, options) =>
-        listen(t, { redis: clusterClient(t), deadline: PATIENT, ...options, namespace }),
+        listen(t, { redis: client(t, cluster), deadline: PATIENT, ...options, namespace }),
       age: ({ namespace }, milliseconds) => ageOn(cluster.nodes, namespace, milliseconds),
       dump: ({ namespace }) => dumpOf(cluster.nodes, namespace),
     },

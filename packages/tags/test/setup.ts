@@ -2,19 +2,18 @@ import cacheAside, { type Cache, type CacheAsideOptions } from '@larder/cache-as
 import tagsPlugin, { type Tags, type TagsOptions } from '@larder/tags'
 import {
   type ClientOptions,
-  type ClusterEndpoint,
+  client,
   pollUntil,
   type RedisEndpoint,
   sharedCluster,
   sharedRedis,
+  type T,
   uniqueNamespace,
 } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
-import { type Cluster, Redis } from 'ioredis'
-import type { Test } from 'tap'
+import { Redis } from 'ioredis'
 
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
+export { client, codeOf, type T } from '@larder/test-redis'
 
 /** An application with cache and tags, as one process has it. */
 export interface Opened {
@@ -53,20 +52,6 @@ export async function open(t: T, { tags, ...options }: OpenOptions): Promise<Ope
   await app.register(cacheAside, { ...options, namespace })
   await app.ready()
   return { app, cache: app.cache, tags: app.tags, namespace }
-}
-
-/** A client that ends with the test, after the application that was given it. */
-export function client(t: T, server: RedisEndpoint, options?: ClientOptions): Redis {
-  const redis = server.client(options)
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
-/** A client of a Cluster that ends with the test. */
-export function clusterClient(t: T, cluster: ClusterEndpoint): Cluster {
-  const redis = cluster.client()
-  t.teardown(() => redis.disconnect())
-  return redis
 }
 
 /** A client whose feed goes to another port than its commands: through a proxy, say. */
@@ -108,7 +93,7 @@ export async function allSites(): Promise<Site[]> {
       name: 'on Cluster',
       shared: true,
       memory: true,
-      open: (t, options) => open(t, { redis: clusterClient(t, cluster), ...options }),
+      open: (t, options) => open(t, { redis: client(t, cluster), ...options }),
       cli: async (command, key, ...args) => (await cluster.nodeOf(key)).cli(command, key, ...args),
     },
   ]
@@ -159,16 +144,6 @@ export class Database {
 
   set(key: string, value: number): void {
     this.#rows.set(key, value)
-  }
-}
-
-/** The code of the error that a call rejects with. */
-export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
   }
 }
 

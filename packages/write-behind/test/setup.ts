@@ -1,18 +1,8 @@
-import {
-  type ClientOptions,
-  type RedisEndpoint,
-  type SharedCluster,
-  sharedCluster,
-  sharedRedis,
-  uniqueNamespace,
-} from '@larder/test-redis'
+import { type RedisEndpoint, type Site as SharedSite, sitesOf, type T, uniqueNamespace } from '@larder/test-redis'
 import writeBehind, { type Batch, type WriteBehind, type WriteBehindOptions } from '@larder/write-behind'
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Cluster, Redis } from 'ioredis'
-import type { Test } from 'tap'
 
-/** What a subtest of tap is given. */
-export type T = Pick<Test, 'teardown'>
+export { client, codeOf, type T } from '@larder/test-redis'
 
 /** An application with write-behind, as one process has it: with a client of its own. */
 export interface Opened {
@@ -23,11 +13,7 @@ export interface Opened {
 }
 
 /** Where entries are kept. */
-export interface Site {
-  readonly name: string
-  /** A process, and more on the same entries. Ends with the test. */
-  open(t: T, options?: WriteBehindOptions): Promise<Opened>
-  peer(t: T, opened: Opened, options?: WriteBehindOptions): Promise<Opened>
+export interface Site extends SharedSite<WriteBehindOptions, Opened> {
   /** The keys of a namespace, without what tells late commands that they are late. */
   left(opened: Opened): Promise<string[]>
 }
@@ -44,19 +30,6 @@ export async function open(t: T, options: WriteBehindOptions): Promise<Opened> {
   return { app, writeBehind: app.writeBehind, namespace }
 }
 
-/** A client that ends with the test, after the application that was given it. */
-export function client(t: T, server: Pick<RedisEndpoint, 'client'>, options?: ClientOptions): Redis {
-  const redis = server.client(options)
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
-function clusterClient(t: T, cluster: SharedCluster): Cluster {
-  const redis = cluster.client()
-  t.teardown(() => redis.disconnect())
-  return redis
-}
-
 /** The keys of a namespace that hold entries or batches. */
 export async function leftOn(nodes: readonly RedisEndpoint[], namespace: string): Promise<string[]> {
   const keys = await Promise.all(
@@ -69,46 +42,17 @@ export async function leftOn(nodes: readonly RedisEndpoint[], namespace: string)
   return keys.flat()
 }
 
-let names = 0
-
 /** Memory, one Redis, and a Cluster of three. */
 export async function allSites(): Promise<Site[]> {
-  const [server, cluster] = await Promise.all([sharedRedis(), sharedCluster()])
-  return [
-    {
-      name: 'in memory',
-      open: (t, options) => open(t, { redis: false, ...options }),
-      peer: async (_t, { app, namespace }, options) => {
-        const name = `peer${++names}`
-        await app.register(writeBehind, { ...QUIET, redis: false, ...options, namespace, name })
-        const peer = (app.writeBehind as unknown as Record<string, WriteBehind>)[name] as WriteBehind
-        return { app, writeBehind: peer, namespace }
-      },
-      left: async () => [],
-    },
-    {
-      name: 'on one Redis',
-      open: (t, options) => open(t, { redis: client(t, server), ...options }),
-      peer: (t, { namespace }, options) => open(t, { redis: client(t, server), ...options, namespace }),
-      left: ({ namespace }) => leftOn([server], namespace),
-    },
-    {
-      name: 'on Cluster',
-      open: (t, options) => open(t, { redis: clusterClient(t, cluster), ...options }),
-      peer: (t, { namespace }, options) => open(t, { redis: clusterClient(t, cluster), ...options, namespace }),
-      left: ({ namespace }) => leftOn(cluster.nodes, namespace),
-    },
-  ]
-}
-
-/** The code of the error that a call rejects with. */
-export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await promise
-    return undefined
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
-  }
+  const sites = await sitesOf(open, async ({ app, namespace }, name, options) => {
+    await app.register(writeBehind, { ...QUIET, ...options })
+    return {
+      app,
+      writeBehind: (app.writeBehind as unknown as Record<string, WriteBehind>)[name] as WriteBehind,
+      namespace,
+    }
+  })
+  return sites.map((site) => ({ ...site, left: ({ namespace }) => leftOn(site.nodes, namespace) }))
 }
 
 /** A database that records each batch in the transaction that writes it, and can be made to fail. */
