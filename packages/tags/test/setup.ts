@@ -42,6 +42,13 @@ export interface Site {
   cli(command: string, key: string, ...args: (string | number)[]): Promise<unknown>
 }
 
+/** The instances of an application, as those see them who augmented no types. */
+export const named = (app: FastifyInstance) =>
+  app as unknown as {
+    cache: Record<string, FastifyInstance['cache']>
+    tags: Record<string, FastifyInstance['tags']>
+  }
+
 /** An application with cache and tags. */
 export async function open(t: T, { tags, ...options }: OpenOptions): Promise<Opened> {
   const app = fastify()
@@ -97,6 +104,11 @@ export async function allSites(): Promise<Site[]> {
       cli: async (command, key, ...args) => (await cluster.nodeOf(key)).cli(command, key, ...args),
     },
   ]
+}
+
+/** Tests a behaviour wherever a cache keeps its entries. */
+export async function onEachSite(t: Test, behaves: (t: Test, site: Site) => void): Promise<void> {
+  for (const site of await allSites()) t.test(site.name, { jobs: 4 }, async (t) => behaves(t, site))
 }
 
 /** A loader that a test lets go, call by call. */

@@ -9,7 +9,7 @@ import type { Simulation, World } from '../simulation/simulation.js'
 // Plays programs in a process of its own: tap follows every promise, which makes them ten times as slow; and time stands still here.
 
 const port = Number(process.env.REDIS_PORT)
-const foreign = new Redis({ port, enableReadyCheck: false })
+const foreign = new Redis({ host: '127.0.0.1', port, enableReadyCheck: false })
 const world: World = { port, foreign }
 
 /** Starts the clock anew, without the timers that anybody left behind. */

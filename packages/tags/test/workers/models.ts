@@ -9,7 +9,7 @@ import { memorySlots, redisSlots } from '../models/lease-sites.js'
 import { type TagSize, tagModel } from '../models/tag-model.js'
 import { taggedSlots } from '../models/tag-site.js'
 
-const redis = process.env.REDIS_PORT ? new Redis({ port: Number(process.env.REDIS_PORT) }) : undefined
+const redis = process.env.REDIS_PORT ? new Redis(Number(process.env.REDIS_PORT), '127.0.0.1') : undefined
 const namespace = Namespace.acquire(redis, {}, 'model', {
   log: { warn: () => {}, info: () => {} },
   deadline: 5_000,
