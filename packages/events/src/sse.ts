@@ -61,8 +61,22 @@ export function sendEvents<Item extends Sendable>(
       forget()
     },
   })
-  forget = workshop.opened({ close: () => gone.abort() })
+  forget = workshop.opened({
+    close: () => {
+      hangUp(request, reply)
+      gone.abort()
+    },
+  })
   return reply.send(stream)
+}
+
+/**
+ * Ends the connection after the response. It was begun as one to keep alive, so an application that closes would wait for the
+ * browser to give it up, which takes a minute.
+ */
+function hangUp({ raw: { httpVersionMajor, socket } }: FastifyRequest, { raw }: FastifyReply): void {
+  // `inject` has no connection, and that of HTTP/2 is not ours to end.
+  if (httpVersionMajor === 1) raw.once('finish', () => socket.destroySoon?.())
 }
 
 function lastEventId(request: FastifyRequest): string | undefined {

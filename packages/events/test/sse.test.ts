@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { type ClientRequest, get, type IncomingMessage } from 'node:http'
+import { Agent, type ClientRequest, get, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { pollUntil, startRedis } from '@larder/test-redis'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -131,6 +132,22 @@ t.test('topics can be sent too, with data of one’s own', async (t) => {
   t.strictSame(browser.events[0], { data: { text: '5\r\n' } })
   browser.close()
   await pollUntil('nobody to listen', async () => (await events.publish('prices', { price: 6 })) === 0)
+})
+
+t.test('an application closes at once although a browser that keeps its connection alive listens', async (t) => {
+  const { app, events } = await open(t, { redis: false })
+  const orders = events.stream('orders')
+  app.get('/orders', (request, reply) => events.sse(request, reply, ({ signal }) => orders.read({ signal })))
+  const url = `${await listen(t, app)}/orders`
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const request = get(url, { agent })
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  t.equal(response.headers.connection, 'keep-alive')
+  const ended = once(response.resume(), 'end')
+  const closed = app.close().then(() => 'closed')
+  await ended
+  t.equal(await Promise.race([closed, setTimeout(5_000, 'waits', { ref: false })]), 'closed')
 })
 
 t.test('HEAD is answered without opening anything; bad options are refused', async (t) => {
