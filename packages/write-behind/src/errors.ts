@@ -18,8 +18,10 @@ export const InDoubtError: FastifyErrorConstructor<{ code: 'LARDER_WRITE_BEHIND_
   createError('LARDER_WRITE_BEHIND_IN_DOUBT', '`%s` may have taken the entry or not: Redis did not answer', 503)
 
 /** A value that cannot be counted or written as JSON, or a sum beyond 2^53. */
-export const InvalidValueError: FastifyErrorConstructor<{ code: 'LARDER_WRITE_BEHIND_INVALID_VALUE' }, [string]> =
-  createError('LARDER_WRITE_BEHIND_INVALID_VALUE', '%s', 500, TypeError)
+export const InvalidValueError: FastifyErrorConstructor<
+  { code: 'LARDER_WRITE_BEHIND_INVALID_VALUE' },
+  [string, ErrorOptions?]
+> = createError('LARDER_WRITE_BEHIND_INVALID_VALUE', '%s', 500, TypeError)
 
 /** `flush()` was not through in time; nothing is lost. */
 export const TimeoutError: FastifyErrorConstructor<{ code: 'LARDER_WRITE_BEHIND_TIMEOUT' }, [string, number]> =

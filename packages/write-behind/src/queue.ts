@@ -31,9 +31,7 @@ export class Queue<V, W = V> extends EntryBuffer<W> {
         throw new InvalidValueError(`Expected a value to be summed to be a whole number, got ${String(value)}`)
       return this.add(entryKey(key), value as number)
     }
-    const json: string | undefined = JSON.stringify(value)
-    if (json === undefined) throw new InvalidValueError(`Expected a value that JSON can say, got ${typeof value}`)
-    return this.add(entryKey(key), json)
+    return this.add(entryKey(key), stringify(value))
   }
 
   /** What waits under the key, or is being flushed, as a batch would have it: `undefined`, 0 or `[]` when nothing does. */
@@ -43,4 +41,15 @@ export class Queue<V, W = V> extends EntryBuffer<W> {
     const parsed = values.map((json) => JSON.parse(json as string))
     return this.#coalesce === 'all' ? (parsed as W) : parsed.at(-1)
   }
+}
+
+function stringify(value: unknown): string {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(value)
+  } catch (error) {
+    throw new InvalidValueError(`Expected a value that JSON can say: ${(error as Error).message}`, { cause: error })
+  }
+  if (json === undefined) throw new InvalidValueError(`Expected a value that JSON can say, got ${typeof value}`)
+  return json
 }

@@ -149,7 +149,9 @@ function queueing(t: Test, site: Site): void {
   t.test('what JSON cannot say is refused', async (t) => {
     const { writeBehind } = await site.open(t)
     const log = writeBehind.queue<unknown>('log', { flush: () => {} })
-    for (const value of [undefined, () => {}, Symbol('x')])
+    const circle: { self?: unknown } = {}
+    circle.self = circle
+    for (const value of [undefined, () => {}, Symbol('x'), 1n, circle])
       t.equal(await codeOf(log.put('k', value)), 'LARDER_WRITE_BEHIND_INVALID_VALUE')
   })
 }
