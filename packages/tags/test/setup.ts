@@ -12,6 +12,7 @@ import {
 } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
+import type { Test } from 'tap'
 
 export { client, codeOf, type T } from '@larder/test-redis'
 
