@@ -2,6 +2,7 @@ import type { ChainableCommander } from 'ioredis'
 import { Breaker, type Log, type RedisClient } from './breaker.js'
 import { type Argument, type Caller, evaluate, type Reply } from './caller.js'
 import { isCluster } from './client.js'
+import { Deadlines, type Timed } from './deadlines.js'
 import { RedisTimeoutError, RedisUnavailableError } from './errors.js'
 import { startTrip, tellTrip } from './round-trip.js'
 import type { Script } from './script.js'
@@ -18,14 +19,12 @@ export interface GateOptions {
   readonly together?: 'turn' | 'round'
 }
 
-interface Operation {
+interface Operation extends Timed {
   readonly name: string
   readonly args: Argument[]
   readonly resolve: (reply: never) => void
   readonly reject: (error: Error) => void
   readonly late: ((reply: Reply) => void) | undefined
-  tick: number
-  settled: boolean
   /** When it was sent, if anybody wants to know. */
   readonly since: number
 }
@@ -43,11 +42,6 @@ class Read {
 /** Keys that one MGET is best asked for: while these are decoded, Redis answers for the next. */
 export const READ_AT_ONCE = 25
 
-/** The deadline is counted in this many ticks of one timer, so that a stall of our own process is not held against Redis. */
-const TICKS = 16
-/** What one late tick counts at most. */
-const MOST_TICKS = 4
-
 /**
  * The way of one plugin's commands to Redis. A lone command is sent at once; further ones of the same turn of the event loop
  * go out together, by microtask: GETs as MGET, all others as one pipeline; nothing is held back for a reply. A GET not yet written
@@ -63,12 +57,7 @@ export class Gate implements Caller {
   #busy = false
   #batch: Operation[] = []
   #reads = new Map<string, Read>()
-  /** What was sent, in its order; from {@link #head} on, since what comes before is settled and let go at once. */
-  #waiting: (Operation | undefined)[] = []
-  #head = 0
-  #tick = 0
-  #ticked = 0
-  #timer: NodeJS.Timeout | undefined
+  readonly #deadlines: Deadlines<Operation>
   readonly #flushTurn = () => this.#flush()
   readonly #rounds: boolean
   /** Sends although the breaker is open: for what must be done before it closes. */
@@ -81,6 +70,7 @@ export class Gate implements Caller {
     this.client = client
     this.breaker = Breaker.acquire(client, options.log, options.deadline)
     this.deadline = options.deadline
+    this.#deadlines = new Deadlines(options.deadline, (late) => this.#expire(late))
     this.#rounds = options.together === 'round'
     this.#cluster = isCluster(client)
     this.#alone = this.#cluster || !client.options.enableAutoPipelining
@@ -122,12 +112,8 @@ export class Gate implements Caller {
 
   /** Ends the timer and the interest in the client; commands under way still settle. */
   close(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
-    for (const operation of this.#waiting.slice(this.#head)) {
-      if (operation && !operation.settled) this.#fail(operation, new RedisUnavailableError('the plugin is closed'))
-    }
-    this.#forget()
+    for (const operation of this.#deadlines.close())
+      this.#fail(operation, new RedisUnavailableError('the plugin is closed'))
     this.breaker.release()
   }
 
@@ -149,7 +135,7 @@ export class Gate implements Caller {
 
   #send(operation: Operation): void {
     if (this.#busy) {
-      this.#watch(operation)
+      this.#deadlines.watch(operation)
       this.#batch.push(operation)
       return
     }
@@ -162,15 +148,9 @@ export class Gate implements Caller {
   }
 
   #dispatch(operation: Operation): void {
-    this.#watch(operation)
+    this.#deadlines.watch(operation)
     if (this.#alone) this.#sendAlone(operation)
     else this.#sendBatch([operation])
-  }
-
-  #watch(operation: Operation): void {
-    operation.tick = this.#tick
-    this.#waiting.push(operation)
-    if (this.#timer === undefined) this.#startTimer()
   }
 
   #sendAlone(operation: Operation): void {
@@ -244,17 +224,7 @@ export class Gate implements Caller {
       operation.resolve(reply as never)
       tellTrip(this.client, operation.since)
     }
-    while (this.#waiting[this.#head]?.settled) this.#waiting[this.#head++] = undefined
-    if (this.#head === this.#waiting.length) this.#forget()
-    else if (this.#head > 1024) {
-      this.#waiting = this.#waiting.slice(this.#head)
-      this.#head = 0
-    }
-  }
-
-  #forget(): void {
-    this.#waiting = []
-    this.#head = 0
+    this.#deadlines.passed()
   }
 
   #fail(operation: Operation, error: Error): void {
@@ -270,38 +240,8 @@ export class Gate implements Caller {
     return new RedisUnavailableError(error.message, { cause: error })
   }
 
-  #startTimer(): void {
-    this.#ticked = performance.now()
-    this.#timer = setInterval(() => this.#onTick(), this.deadline / TICKS).unref()
-  }
-
-  #onTick(): void {
-    const now = performance.now()
-    // Timers of a busy process come late, and what is late counts; of a stall of our own only a part does.
-    const passed = Math.round(((now - this.#ticked) * TICKS) / this.deadline)
-    this.#ticked = now
-    this.#tick += Math.min(Math.max(passed, 1), MOST_TICKS)
-    // An answer may lie in the socket, which gets its turn first.
-    if (passed > 1) setImmediate(() => this.#expire())
-    else this.#expire()
-  }
-
-  #expire(): void {
-    let expired = false
-    for (;;) {
-      const operation = this.#waiting[this.#head]
-      if (operation === undefined) break
-      if (!operation.settled) {
-        if (operation.tick + TICKS >= this.#tick) break
-        this.#fail(operation, new RedisTimeoutError(this.deadline))
-        expired = true
-      }
-      this.#waiting[this.#head++] = undefined
-    }
-    if (expired) this.breaker.trip(`no answer within ${this.deadline} ms`)
-    if (this.#head < this.#waiting.length) return
-    this.#forget()
-    clearInterval(this.#timer)
-    this.#timer = undefined
+  #expire(late: readonly Operation[]): void {
+    for (const operation of late) this.#fail(operation, new RedisTimeoutError(this.deadline))
+    this.breaker.trip(`no answer within ${this.deadline} ms`)
   }
 }
