@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { SlotRange } from './cluster-endpoint.js'
 import { SILENT } from './endpoint.js'
+import { pollUntil } from './poll.js'
 import type { RedisServer } from './server.js'
 
 const BATCH = 100
@@ -28,6 +29,11 @@ export async function moveSlots({ nodes, from, to, slots }: Move): Promise<numbe
       await source.call('CLUSTER', 'SETSLOT', slot, 'NODE', ids.to)
       await Promise.all(others.map((other) => tell(other, slot, ids.to)))
     }
+    // Else the next owner may believe that its claim is the newest, and lose the slot to an older message.
+    await pollUntil('all nodes to know of the move', async () => {
+      const epochs = await Promise.all([...connections.values()].map(currentEpoch))
+      return epochs.every((epoch) => epoch === epochs[0])
+    })
     return chosen
   } finally {
     for (const connection of connections.values()) connection.disconnect()
@@ -50,6 +56,11 @@ async function tell(node: Redis, slot: number, owner: string): Promise<void> {
   } catch (error) {
     if (!/replica|slave|master/i.test(String(error))) throw error
   }
+}
+
+/** The highest epoch of any configuration that a node has heard of. */
+async function currentEpoch(node: Redis): Promise<string | undefined> {
+  return /cluster_current_epoch:(\d+)/.exec(String(await node.call('CLUSTER', 'INFO')))?.[1]
 }
 
 async function slotsOf(node: Redis, id: string): Promise<number[]> {
