@@ -68,6 +68,15 @@ t.test('fields that nobody may set are ignored, so that an answer can be sent ba
   })
 })
 
+t.test('a change of nothing that may be changed is refused, and says what may', async (t) => {
+  const { id } = await create({})
+  for (const payload of [{}, { nme: 'Typo' }]) {
+    const answer = await app.inject({ method: 'PUT', url: `/products/${id}`, headers: ADMIN, payload })
+    t.equal(answer.statusCode, 400)
+    t.match(answer.json().message, /^body must/)
+  }
+})
+
 t.test('every error has one shape, and what nobody foresaw tells nothing', async (t) => {
   await database.query('ALTER TABLE shop.cart_items RENAME TO elsewhere')
   const cases = [

@@ -115,7 +115,12 @@ export const productRoutes: FastifyPluginAsyncTypebox<{ catalogue: Catalogue; vi
         response: { 200: Product, ...problems },
       },
     },
-    ({ params, body }) => catalogue.update(params.id, body),
+    ({ params, body }) => {
+      // The schema counts fields before it takes out those that it does not know.
+      if (Object.keys(body).length === 0)
+        throw new BadFieldError('body', `must have one of ${Object.keys(ProductChange.properties).join(', ')}`)
+      return catalogue.update(params.id, body)
+    },
   )
 
   app.delete(
