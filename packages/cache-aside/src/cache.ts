@@ -114,9 +114,10 @@ export class Cache {
     return this.#engine.peek(key, this.#call) as T | undefined
   }
 
-  /** As {@link peek}, with its dates, and counted as a hit: `undefined` unless it is fresh. */
-  local<T = unknown>(key: Key): LocalEntry<T> | undefined {
-    return this.#engine.hit(this.#engine.key(key), this.#call) as LocalEntry<T> | undefined
+  /** As {@link peek}, with its dates, and counted as a hit: `undefined` unless it is fresh. `at`: the time, where {@link now} was just asked. */
+  local<T = unknown>(key: Key, at?: number): LocalEntry<T> | undefined {
+    const time = at === undefined ? undefined : at - this.#engine.parts.namespace.offset
+    return this.#engine.hit(this.#engine.key(key), this.#call, time) as LocalEntry<T> | undefined
   }
 
   /** The time by which entries are dated: that of Redis, in milliseconds. */

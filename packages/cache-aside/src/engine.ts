@@ -88,15 +88,15 @@ export class Engine {
     return true
   }
 
-  /** The copy that answers at once: fresh, its tags unchanged since they were last looked at, the feed trusted. */
-  hit(key: string, call: Call): Copy | undefined {
+  /** The copy that answers at once: fresh, its tags unchanged since they were last looked at, the feed trusted. `at`: clock time. */
+  hit(key: string, call: Call, at?: number): Copy | undefined {
     const copy = this.#copies?.get(key)
-    return copy !== undefined && suits(copy, call) ? this.#current(copy, call) : undefined
+    return copy !== undefined && suits(copy, call) ? this.#current(copy, call, at) : undefined
   }
 
-  #current(copy: Copy, call: Call): Copy | undefined {
+  #current(copy: Copy, call: Call, at?: number): Copy | undefined {
     if (copy.checked !== this.#epochs.changes) return undefined
-    const now = this.#clock.sampled()
+    const now = at ?? this.#clock.sampled()
     if (now >= copy.until || now > this.#feed.trustedUntil) return undefined
     if (cacheChannel.hasSubscribers) this.#tellLocal(call)
     return copy

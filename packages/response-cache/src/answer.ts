@@ -52,10 +52,12 @@ export function conditional<T>(reply: FastifyReply, page: Page, conditions: Cond
   return null
 }
 
-/** Adds what happened here to what caches before have told: the last one is the nearest to the client (RFC 9211 section 2). */
-export function tell(reply: FastifyReply, name: string | undefined, happened: Happened): void {
-  if (name === undefined) return
+/** Adds what happened here to what caches before have told, the last one being the nearest to the client (RFC 9211 section 2). Gives back the field. */
+export function tell(reply: FastifyReply, name: string | undefined, happened: Happened): string | undefined {
   const before = reply.getHeader('cache-status')
+  if (name === undefined) return textOf(toFields({ before }).before)
   const own = cacheStatus(name, happened)
-  reply.header('cache-status', before === undefined ? own : `${textOf(toFields({ before }).before)}, ${own}`)
+  const field = before === undefined ? own : `${textOf(toFields({ before }).before)}, ${own}`
+  reply.header('cache-status', field)
+  return field
 }

@@ -223,9 +223,9 @@ function pageOf(
   return new Page({ ...rest, status, fields: kept, selection, id: randomUUID(), validators }, body)
 }
 
-function selectionFor({ request, site }: Exchange, { place: { vary } }: Lead, names: readonly string[]): string {
+function selectionFor({ request, question }: Exchange, { place: { vary } }: Lead, names: readonly string[]): string {
   const all = vary !== undefined && names.every((name) => vary.includes(name)) ? vary : allNames(vary, names)
-  return selectionOf(all, request.headers, site)
+  return selectionOf(all, request.headers, question.site)
 }
 
 function allNames(known: readonly string[] = [], names: readonly string[]): readonly string[] {
@@ -254,11 +254,11 @@ function responseOf({ asked, reply }: Exchange, fields: Fields) {
   return { status: reply.statusCode, fields, transit: { asked, came: Date.now() } }
 }
 
-function policyOf({ route, user, request, ...exchange }: Exchange): Policy {
+function policyOf({ route, question, request }: Exchange): Policy {
   const { ttl, staleWhileRevalidate, staleIfError, heuristics } = route
-  const personal = user !== undefined
+  const personal = question.user !== undefined
   // The handler may have begun a session.
-  const authorized = exchange.authorized || (!personal && isAuthorized(request))
+  const authorized = question.authorized || (!personal && isAuthorized(request))
   const cookies = route.cookies === 'personal' && request.headers.cookie !== undefined
   return { personal, authorized, cookies, ttl, staleWhileRevalidate, staleIfError, heuristics }
 }

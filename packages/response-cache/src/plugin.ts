@@ -9,10 +9,12 @@ import type {
 } from 'fastify'
 import fp from 'fastify-plugin'
 import { capture } from './capture.js'
+import { responseChannel } from './channel.js'
 import type { Desk } from './desk.js'
 import { NoCacheError, NoTagsError } from './errors.js'
 import { Exchange } from './exchange.js'
 import { FailedError } from './lead.js'
+import { answerLocally } from './local.js'
 import {
   type ResolvedOptions,
   type ResolvedRoute,
@@ -21,9 +23,11 @@ import {
   resolveOptions,
   resolveRoute,
 } from './options.js'
+import { Outlet } from './outlet.js'
 import { pageCodec } from './page.js'
 import { Posted } from './posted.js'
 import { ResponseCache } from './purge.js'
+import { bypassOf, questionOf } from './question.js'
 import { Revalidations } from './revalidation.js'
 import { Sites } from './site.js'
 import { invalidateAfter, isUnsafe } from './unsafe.js'
@@ -32,16 +36,12 @@ import { invalidateAfter, isUnsafe } from './unsafe.js'
 // biome-ignore lint/suspicious/noEmptyInterface: users add the names they register
 export interface ResponseCacheInstances {}
 
-const EXCHANGE: unique symbol = Symbol('larder.response-cache.exchange')
 /** On the options of a route that is looked after. */
 const HANDLED: unique symbol = Symbol('larder.response-cache.handled')
 
 declare module 'fastify' {
   interface FastifyInstance {
     responseCache: ResponseCache & ResponseCacheInstances
-  }
-  interface FastifyRequest {
-    [EXCHANGE]: Exchange | Posted | null
   }
   interface FastifyContextConfig {
     /** How the responses of this route are kept by `@larder/response-cache`; `true` as the registration says, `false` not at all. */
@@ -51,17 +51,19 @@ declare module 'fastify' {
 
 type Done = (error?: Error | null, payload?: unknown) => void
 type Hooks = Record<string | symbol, unknown>
+/** Requests that were not answered at once. No decorator, which would cost every request of the application. */
+type Exchanges = WeakMap<FastifyRequest, Exchange | Posted>
 
 const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) => {
   const options = resolveOptions(raw)
   let desk: Desk | undefined
   let needTags: string | undefined
   const routes = new Set<string>()
+  const exchanges: Exchanges = new WeakMap()
   const deskOf = (): Desk => {
     desk ??= open(fastify, options)
     return desk
   }
-  if (!fastify.hasRequestDecorator(EXCHANGE)) fastify.decorateRequest(EXCHANGE, null)
   fastify.addHook('onRoute', (route) => {
     const hooks = route as unknown as Hooks
     if (hooks[HANDLED]) return
@@ -70,9 +72,9 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) =>
     const methods = [route.method].flat()
     if (kept) {
       routes.add(route.url)
-      keepRoute(route, methods, options, kept, deskOf)
+      keepRoute(route, methods, options, kept, { deskOf, exchanges })
     }
-    if (route.config?.responseCache !== false && methods.some(isUnsafe)) watchRoute(route, kept, deskOf)
+    if (route.config?.responseCache !== false && methods.some(isUnsafe)) watchRoute(route, kept, { deskOf, exchanges })
     hooks[HANDLED] = true
   })
   fastify.addHook('onReady', async () => {
@@ -127,36 +129,53 @@ function open(fastify: FastifyInstance, options: ResolvedOptions): Desk {
   }
 }
 
+/** What the routes of one registration share. */
+interface Shared {
+  readonly exchanges: Exchanges
+  deskOf(): Desk
+}
+
 /** Adds the hooks of a route whose responses are kept: behind its own, and those of all plugins before. */
 function keepRoute(
   route: FastifyRoute,
   methods: readonly string[],
   options: ResolvedOptions,
   kept: ResolvedRoute,
-  deskOf: () => Desk,
+  { deskOf, exchanges }: Shared,
 ): void {
   const posts = methods.includes('POST') && route.config?.responseCache !== undefined
   if (!methods.includes('GET') && !methods.includes('HEAD') && !posts) return
+  const outlet = new Outlet(route.url)
+  const look = (request: FastifyRequest, reply: FastifyReply, done: Done): void => {
+    const desk = deskOf()
+    const begun = responseChannel.hasSubscribers ? performance.now() : undefined
+    const question = questionOf(desk, kept, request)
+    const job = desk.revalidations.take(request.headers, request.originalUrl)
+    const alone = job ? undefined : bypassOf(request, question.control)
+    if (!job && !alone && answerLocally({ desk, outlet, question, request, reply, begun })) return
+    const exchange = new Exchange({ desk, route: kept, outlet, question, request, reply, begun, handle: done })
+    exchanges.set(request, exchange)
+    if (job) exchange.revalidate(job.lead)
+    else if (alone) exchange.run(alone)
+    else exchange.find()
+  }
   append(route, options.hook, (request: FastifyRequest, reply: FastifyReply, done: Done) => {
     const { method } = request
-    if (method === 'GET' || method === 'HEAD') {
-      const exchange = new Exchange(deskOf(), kept, request, reply, done)
-      request[EXCHANGE] = exchange
-      exchange.start()
-    } else if (method === 'POST' && posts) {
+    if (method === 'GET' || method === 'HEAD') look(request, reply, done)
+    else if (method === 'POST' && posts) {
       const posted = new Posted(deskOf(), kept, request, reply)
-      request[EXCHANGE] = posted
+      exchanges.set(request, posted)
       posted.start(done)
     } else done()
   })
   append(route, 'onError', (request: FastifyRequest, _reply: FastifyReply, _error: Error, done: Done) => {
-    const exchange = request[EXCHANGE]
+    const exchange = exchanges.get(request)
     if (exchange instanceof Exchange) exchange.failed = true
     done()
   })
   append(route, 'onSend', (request: FastifyRequest, _reply: FastifyReply, payload: unknown, done: Done) => {
-    const exchange = request[EXCHANGE]
-    if (exchange === null || (exchange instanceof Exchange && exchange.served)) return done(null, payload)
+    const exchange = exchanges.get(request)
+    if (exchange === undefined || (exchange instanceof Exchange && exchange.served)) return done(null, payload)
     const work =
       exchange instanceof Exchange ? capture(exchange, payload) : exchange.finish(payload).then(() => payload)
     work.then(
@@ -170,10 +189,10 @@ function keepRoute(
 }
 
 /** Adds the hook of a route that may change what is kept. */
-function watchRoute(route: FastifyRoute, kept: ResolvedRoute | undefined, deskOf: () => Desk): void {
+function watchRoute(route: FastifyRoute, kept: ResolvedRoute | undefined, { deskOf, exchanges }: Shared): void {
   append(route, 'onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => {
     // What a POST left is newer than what it made void.
-    if (!isUnsafe(request.method) || request[EXCHANGE] instanceof Posted) return done(null, payload)
+    if (!isUnsafe(request.method) || exchanges.get(request) instanceof Posted) return done(null, payload)
     invalidateAfter(deskOf(), kept, request, reply).then(
       () => done(null, payload),
       (error) => done(error),

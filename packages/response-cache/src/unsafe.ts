@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publish } from './channel.js'
 import type { Desk } from './desk.js'
-import { targetOf } from './exchange.js'
 import { textOf, toFields } from './fields.js'
 import type { ResolvedRoute } from './options.js'
+import { targetOf } from './question.js'
 import { primaryKey } from './slot.js'
 
 /** Changes nothing (RFC 9110 section 9.2.1). */
