@@ -4,6 +4,7 @@ import cacheAside from '@larder/cache-aside'
 import responseCache from '@larder/response-cache'
 import { serveWorker } from '@larder/test-redis'
 import Fastify, { type FastifyInstance } from 'fastify'
+import lcache from 'fastify-lcache'
 import { Redis } from 'ioredis'
 
 setFlagsFromString('--expose-gc')
@@ -57,6 +58,12 @@ const withCache =
     app.get('/', { ...kept, ...extra }, async () => handler())
   }
 
+/** The plugin that keeps responses by their URL alone. */
+async function withLcache(app: FastifyInstance): Promise<void> {
+  await app.register(lcache.default, { ttlInMinutes: 60 })
+  app.get('/', { schema }, async () => LIST)
+}
+
 const methods = {
   /** Applications with one route each: where they listen. */
   listen: async (): Promise<Record<string, string>> => ({
@@ -65,6 +72,7 @@ const methods = {
     'a hit in memory, of the object': await listen(withCache(true, false, { schema }, () => LIST)),
     'a hit in memory beside Redis': await listen(withCache(true, redis, {}, () => TEXT)),
     'a hit in Redis': await listen(withCache(false, redis, {}, () => TEXT)),
+    'fastify-lcache, of the object': await listen(withLcache),
     'the object with a response schema, not kept': await listen((app) => app.get('/', { schema }, async () => LIST)),
   }),
   /** Bytes of heap before and after so many different URLs were asked for. */

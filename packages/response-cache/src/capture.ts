@@ -1,36 +1,33 @@
-import { randomUUID } from 'node:crypto'
 import { pipeline, Readable } from 'node:stream'
-import { isDeepStrictEqual } from 'node:util'
-import { conditional, dress, undress } from './answer.js'
-import { isAuthorized } from './credentials.js'
-import { freshTime, INDEX_TTL, INDEX_WINDOWS, settings } from './desk.js'
+import { conditional } from './answer.js'
 import type { Exchange } from './exchange.js'
-import { type Fields, listOf, sizeOf, textOf, toFields, withoutConnection } from './fields.js'
+import { areValid, listOf, sizeOf, textOf, toFields, withoutConnection } from './fields.js'
+import { answerFailure, freshen } from './instead.js'
 import { FailedError, type Lead } from './lead.js'
-import { type Index, type Kept, Page } from './page.js'
-import { type FoundPage, ttlOf } from './reuse.js'
+import type { Page } from './page.js'
+import { discard, type Payload, unpack } from './payload.js'
+import { ttlOf } from './reuse.js'
+import { finish, pageOf, policyOf, responseOf, selectionFor } from './storage.js'
 import { Tee } from './tee.js'
-import { type Policy, type Terms, termsOf } from './terms.js'
-import { makeEntityTag, matchesEntityTag } from './validators.js'
-import { selectionOf, varyOf } from './vary.js'
+import { termsOf } from './terms.js'
+import { hasChanged } from './validators.js'
+import { varyOf } from './vary.js'
 
 /** Fields that take more are not kept, in bytes: a client has to swallow them at every hit. */
 const MOST_FIELD_BYTES = 16 * 1024
 
-/** What a handler has sent, before it goes out. */
-type Payload = string | Buffer | Readable | null | undefined
-
 /** Looks at the answer of the handler: keeps it, and gives back what the client gets. */
 export async function capture(exchange: Exchange, sent: unknown): Promise<unknown> {
   const { lead, reply } = exchange
-  const payload = unpack(exchange, sent)
+  const payload = unpack(reply, sent)
   if (!lead) return runAlone(exchange, payload)
+  if (exchange.failed || reply.statusCode >= 500) return answerFailure(exchange, lead, payload)
   if (!lead.open) {
     exchange.tell({ fwd: exchange.fwd }, 'miss')
     return payload
   }
-  if (exchange.failed || reply.statusCode >= 500) return answerFailure(exchange, lead, payload)
-  if (reply.statusCode === 304 && lead.stale?.head.validators) return freshen(exchange, lead, lead.stale)
+  if (reply.statusCode === 304 && lead.stale && Object.keys(lead.stale.head.validators).length > 0)
+    return freshen(exchange, lead, lead.stale)
   return keep(exchange, lead, payload)
 }
 
@@ -44,6 +41,7 @@ async function keep(exchange: Exchange, lead: Lead, payload: Payload): Promise<u
   let why = verdict.store ? undefined : verdict.why
   if (vary === undefined) why ??= 'vary'
   if (sizeOf(kept) > MOST_FIELD_BYTES) why ??= 'too-many-fields'
+  if (!areValid(kept)) why ??= 'fields'
   if ((declared ?? 0) > route.maxBodyBytes) why ??= 'too-large'
   // It never ends, or nobody knows when.
   if (textOf(fields['content-type'])?.startsWith('text/event-stream')) why ??= 'events'
@@ -70,34 +68,6 @@ async function keep(exchange: Exchange, lead: Lead, payload: Payload): Promise<u
   return exchange.background ? '' : conditional(reply, page, exchange.conditions, payload)
 }
 
-/** Keeps a page, under an index where it varies; whether it was kept. */
-async function finish(exchange: Exchange, lead: Lead, page: Page, vary: readonly string[]): Promise<boolean> {
-  const { place, context } = lead
-  const tags = tagsOf(exchange, page.head.fields)
-  const known = place.vary
-  if (known === undefined ? vary.length === 0 : vary.every((name) => known.includes(name))) {
-    const { staleWhileRevalidate, staleIfError, retain } = page.head
-    context.setTtl(freshTime(page), { staleWhileRevalidate, staleIfError, retain })
-    if (tags.length > 0) context.addTags(...tags)
-    lead.keep(page)
-  } else {
-    // Found first, kept last: whoever finds the index finds what it stands for. Its epoch is that of the load (G1).
-    const index: Index = { kind: 'index', id: randomUUID(), vary: allNames(known, vary) }
-    const { cache } = exchange.desk
-    await cache.set<Kept>(exchange.firstSlot(index.id, page.head.selection), page, settings(page, context.epoch, tags))
-    if (known === undefined) {
-      context.setTtl(INDEX_TTL, INDEX_WINDOWS)
-      lead.keep(index)
-    } else {
-      await cache.set<Kept>(exchange.primary, index, settings(index, context.epoch, []))
-      context.skip()
-      lead.keep({ kind: 'pass' })
-    }
-  }
-  const entry = await exchange.pending?.catch(() => undefined)
-  return entry === undefined ? exchange.background : entry.state !== 'bypass'
-}
-
 function stream(
   exchange: Exchange,
   lead: Lead,
@@ -118,11 +88,6 @@ function stream(
   return exchange.background ? drain(tee) : tee
 }
 
-/** Ends a stream that nobody reads; whatever it says to that. */
-function discard(payload: Payload): void {
-  if (payload instanceof Readable) payload.on('error', () => {}).destroy()
-}
-
 /** Reads what nobody else reads. */
 async function drain(tee: Tee): Promise<string> {
   await new Promise((resolve) => tee.resume().once('close', resolve))
@@ -137,61 +102,13 @@ function refuse(exchange: Exchange, lead: Lead, payload: Payload, why: string | 
   return ''
 }
 
-/** The handler failed: nothing is kept, and the client gets what is stale, if that may be (RFC 5861 section 4). */
-async function answerFailure(exchange: Exchange, lead: Lead, payload: Payload): Promise<unknown> {
-  const { reply } = exchange
-  const status = reply.statusCode
-  lead.fail(new FailedError('The handler failed'))
-  const entry = await exchange.pending?.catch(() => undefined)
-  if (status < 500 || entry?.state !== 'stale' || entry.value?.kind !== 'page') {
-    exchange.tell({ fwd: exchange.fwd }, 'miss')
-    return exchange.background ? '' : payload
-  }
-  discard(payload)
-  const found = { page: entry.value, resident: entry.age, current: false }
-  return instead(exchange, found, { fwdStatus: status, result: 'stale' })
-}
-
-/** A 304 to the cache's own condition refreshes what is kept (RFC 9111 section 4.3.4); the client gets the whole. */
-async function freshen(exchange: Exchange, lead: Lead, stale: Page): Promise<unknown> {
-  const { reply } = exchange
-  const news = withoutConnection(toFields(reply.getHeaders()))
-  const tag = textOf(stale.head.fields.etag)
-  const told = textOf(news.etag)
-  const fields: Fields = { ...stale.head.fields }
-  // Those that describe the content stay (RFC 9111 section 3.2).
-  for (const [name, value] of Object.entries(news)) if (!name.startsWith('content-')) fields[name] = value
-  if (news.date === undefined) delete fields.date
-  const verdict = termsOf({ ...responseOf(exchange, fields), status: stale.head.status }, policyOf(exchange))
-  const vary = varyOf(fields, exchange.route.vary)
-  let page = stale
-  if (told !== undefined && (tag === undefined || !matchesEntityTag(told, tag))) {
-    lead.fail(new FailedError('304 to a condition that names another entity tag'))
-  } else if (!verdict.store || vary === undefined) lead.pass()
-  else {
-    const selection = selectionFor(exchange, lead, vary)
-    page = pageOf(exchange, stale.head.status, fields, verdict.terms, stale.body, selection)
-    await finish(exchange, lead, page, vary)
-  }
-  return instead(exchange, { page, resident: 0, current: true }, { fwdStatus: 304, result: 'revalidated' })
-}
-
-/** Sends a page instead of what the handler sent. */
-function instead(
-  exchange: Exchange,
-  found: FoundPage,
-  { fwdStatus, result }: { fwdStatus: number; result: 'stale' | 'revalidated' },
-): unknown {
-  const { reply, conditions } = exchange
-  undress(reply, exchange.before)
-  const body = dress(reply, found, conditions)
-  exchange.tell({ fwd: 'stale', fwdStatus, ttl: ttlOf(found), stored: result === 'revalidated' }, result)
-  return exchange.background ? '' : (body ?? null)
-}
-
 function runAlone(exchange: Exchange, payload: Payload): unknown {
   const { alone, reply, desk } = exchange
-  const { fwd, detail, collapsed = false, passed } = alone ?? { fwd: 'bypass' as const }
+  const { fwd, detail, collapsed = false, passed, known } = alone ?? { fwd: 'bypass' as const }
+  if (known !== undefined && reply.statusCode === 200) {
+    const kept = { fields: known.page.head.validators, length: Buffer.byteLength(known.page.body) }
+    if (hasChanged(toFields(reply.getHeaders()), kept)) desk.cache.delete(known.key).catch(() => {})
+  }
   if (passed !== undefined && !exchange.failed) {
     // It can be kept after all: the next one leads.
     const verdict = termsOf(responseOf(exchange, toFields(reply.getHeaders())), policyOf(exchange))
@@ -202,77 +119,9 @@ function runAlone(exchange: Exchange, payload: Payload): unknown {
   return payload
 }
 
-function pageOf(
-  exchange: Exchange,
-  status: number,
-  fields: Fields,
-  terms: Terms,
-  body: string | Buffer,
-  selection: string,
-): Page {
-  const { omit, ...rest } = terms
-  const kept = { ...fields }
-  for (const name of [...omit, 'age']) delete kept[name]
-  // What hooks said before the handler ran they say again at each hit, and of that one.
-  for (const [name, value] of Object.entries(exchange.before)) {
-    if (name !== 'vary' && isDeepStrictEqual(kept[name], value)) delete kept[name]
-  }
-  const validators = kept.etag !== undefined || kept['last-modified'] !== undefined
-  if (kept.etag === undefined && status === 200) kept.etag = makeEntityTag(body)
-  kept.date ??= new Date().toUTCString()
-  return new Page({ ...rest, status, fields: kept, selection, id: randomUUID(), validators }, body)
-}
-
-function selectionFor({ request, question }: Exchange, { place: { vary } }: Lead, names: readonly string[]): string {
-  const all = vary !== undefined && names.every((name) => vary.includes(name)) ? vary : allNames(vary, names)
-  return selectionOf(all, request.headers, question.site)
-}
-
-function allNames(known: readonly string[] = [], names: readonly string[]): readonly string[] {
-  return [...new Set([...known, ...names])].sort()
-}
-
 function addVary({ reply }: Exchange, names: readonly string[]): void {
   if (names.length === 0) return
   const known = listOf(toFields({ vary: reply.getHeader('vary') }).vary)
   const missing = names.filter((name) => !known.includes(name))
   if (missing.length > 0) reply.header('vary', [...known, ...missing].join(', '))
-}
-
-/** Tags of the route, and those that the response names: separated by spaces, or by commas. */
-function tagsOf({ route, request, reply, desk }: Exchange, fields: Fields): readonly string[] {
-  const own = typeof route.tags === 'function' ? route.tags(request, reply) : route.tags
-  const told = [
-    ...(textOf(fields['surrogate-key']) ?? '').split(/\s+/),
-    ...(textOf(fields['cache-tag']) ?? '').split(',').map((tag) => tag.trim()),
-  ].filter((tag) => tag !== '')
-  if (told.length > 0 && !desk.tagged) desk.warnOfTags()
-  return desk.tagged ? [...new Set([...own, ...told])] : []
-}
-
-function responseOf({ asked, reply }: Exchange, fields: Fields) {
-  return { status: reply.statusCode, fields, transit: { asked, came: Date.now() } }
-}
-
-function policyOf({ route, question, request }: Exchange): Policy {
-  const { ttl, staleWhileRevalidate, staleIfError, heuristics } = route
-  const personal = question.user !== undefined
-  // The handler may have begun a session.
-  const authorized = question.authorized || (!personal && isAuthorized(request))
-  const cookies = route.cookies === 'personal' && request.headers.cookie !== undefined
-  return { personal, authorized, cookies, ttl, staleWhileRevalidate, staleIfError, heuristics }
-}
-
-/** What is to be sent, with the status and fields of a `Response`; a stream of the web as one of Node. */
-function unpack({ reply }: Exchange, sent: unknown): Payload {
-  if (Object.prototype.toString.call(sent) === '[object Response]') {
-    const response = sent as globalThis.Response
-    reply.code(response.status)
-    response.headers.forEach((value, name) => void reply.header(name, value))
-    return response.body ? Readable.fromWeb(response.body as never) : null
-  }
-  if (typeof (sent as { getReader?: unknown } | null)?.getReader === 'function') return Readable.fromWeb(sent as never)
-  if (typeof (sent as { pipe?: unknown } | null)?.pipe === 'function' && !(sent instanceof Readable))
-    return new Readable().wrap(sent as NodeJS.ReadableStream)
-  return sent as Payload
 }

@@ -61,6 +61,7 @@ export class Exchange {
   /** A page answers. */
   served = false
   readonly #options: ExchangeOptions
+  #told = false
 
   constructor(options: ExchangeOptions) {
     this.#options = options
@@ -81,6 +82,9 @@ export class Exchange {
   /** The event and the field of how the request was answered. */
   tell(happened: Happened, result: ResponseResult): void {
     const { outlet, begun } = this.#options
+    // A stream that fails before its first byte is followed by an error.
+    if (this.#told) this.reply.removeHeader('cache-status')
+    this.#told = true
     outlet.tell(this.desk, this.request, this.reply, happened, this.background ? 'refresh' : result, begun)
   }
 
@@ -144,7 +148,7 @@ export class Exchange {
     if (reuse === 'forbidden') return this.run({ fwd: 'bypass', detail: 'credentials' })
     if (reuse === 'validate' && !forced) {
       if (this.question.control?.onlyIfCached) return this.#refuse()
-      if (this.request.method === 'HEAD') return this.run({ fwd: 'request' })
+      if (this.request.method === 'HEAD') return this.run({ fwd: 'request', known: { key: place.key, page } })
       this.fwd = page.head.validate ? 'stale' : 'request'
       const there = await this.#ask(place, true)
       if (there === undefined) return
@@ -178,10 +182,11 @@ export class Exchange {
     return new Promise((resolve, reject) => {
       const lead = new Lead(place, context, resolve, reject)
       if (!context.background) return this.#follow(lead)
-      const { request, desk } = this
-      const keep = this.question.user === undefined ? (place.vary ?? []) : ['authorization', 'cookie']
-      const stale = { url: request.originalUrl, headers: request.headers, address: request.socket.remoteAddress, keep }
-      desk.revalidations.run(stale, lead, context)
+      const { request, desk, question } = this
+      const { originalUrl: url, headers } = request
+      const { site, user } = question
+      const keep = user === undefined ? (place.vary ?? []) : ['authorization', 'cookie']
+      desk.revalidations.run({ url, headers, address: request.socket.remoteAddress, site, user, keep }, lead, context)
     })
   }
 

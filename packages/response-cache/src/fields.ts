@@ -1,3 +1,5 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+
 /** Header fields by their names in lower case. */
 export type Fields = Record<string, string | string[]>
 
@@ -56,4 +58,17 @@ export function sizeOf(fields: Fields): number {
     for (const one of typeof value === 'string' ? [value] : value) size += name.length + one.length + 4
   }
   return size
+}
+
+/** Whether Node would send the fields. */
+export function areValid(fields: Fields): boolean {
+  try {
+    for (const [name, value] of Object.entries(fields)) {
+      validateHeaderName(name)
+      for (const one of typeof value === 'string' ? [value] : value) validateHeaderValue(name, one)
+    }
+    return true
+  } catch {
+    return false
+  }
 }

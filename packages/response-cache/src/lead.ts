@@ -80,8 +80,7 @@ export class Lead {
   condition(headers: IncomingHttpHeaders): void {
     delete headers['if-none-match']
     delete headers['if-modified-since']
-    if (!this.stale?.head.validators) return
-    const { etag, 'last-modified': modified } = this.stale.head.fields
+    const { etag, 'last-modified': modified } = this.stale?.head.validators ?? {}
     if (etag !== undefined) headers['if-none-match'] = textOf(etag) as string
     if (modified !== undefined) headers['if-modified-since'] = textOf(modified) as string
   }

@@ -21,12 +21,23 @@ export interface Served {
 const CONTEXT = 'fastify.context'
 const TRAILERS = 'fastify.reply.trailers'
 
+/** A page on its way through the hooks of others. */
+interface Sent {
+  readonly status: number
+  readonly encoding: string | number | string[] | undefined
+  /** `null` for none. */
+  readonly body: string | Buffer | null
+  /** It has no `Content-Type`, which Fastify would make up. */
+  readonly bare: boolean
+}
+
 /** Where the pages of one route go out. */
 export class Outlet {
   /** Pattern of the route. */
   readonly pattern: string
   /** The symbol of trailers, where hits need not pass through Fastify; `undefined` until the first one. */
   #direct: symbol | false | undefined
+  readonly #sent = new WeakMap<FastifyRequest, Sent>()
 
   constructor(pattern: string) {
     this.pattern = pattern
@@ -50,7 +61,30 @@ export class Outlet {
     }
     const body = dress(reply, found, conditions)
     this.tell(desk, request, reply, happened, result, begun)
+    this.#sent.set(request, {
+      status: reply.statusCode,
+      encoding: reply.getHeader('content-encoding'),
+      body: body ?? null,
+      bare: found.page.head.fields['content-type'] === undefined,
+    })
     reply.send(body)
+  }
+
+  /**
+   * What goes out of a page, given what the hooks `onSend` before ours made of it: they made it once before it was kept, so that it
+   * is not made twice. Another status or coding is theirs, and so is what they say to it.
+   */
+  leave(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
+    const sent = this.#sent.get(request)
+    if (sent === undefined || sent.status !== reply.statusCode) return payload
+    if (sent.encoding !== reply.getHeader('content-encoding')) return payload
+    if (sent.bare) reply.removeHeader('content-type')
+    return sent.body
+  }
+
+  /** An error is sent instead. */
+  forget(request: FastifyRequest): void {
+    this.#sent.delete(request)
   }
 
   /** The field and the event of how a request was answered. */

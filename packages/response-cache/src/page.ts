@@ -11,8 +11,8 @@ export interface PageHead extends Omit<Terms, 'omit'> {
   readonly selection: string
   /** Tells it from its predecessors. */
   readonly id: string
-  /** Its validators came with it, so that the handler can be asked whether it still holds. */
-  readonly validators: boolean
+  /** What came with it by which the handler can be asked whether it still holds: not an entity tag that was made here. */
+  readonly validators: Fields
 }
 
 /** A whole response. Never changed once it is made. */

@@ -149,13 +149,16 @@ function keepRoute(
   const look = (request: FastifyRequest, reply: FastifyReply, done: Done): void => {
     const desk = deskOf()
     const begun = responseChannel.hasSubscribers ? performance.now() : undefined
-    const question = questionOf(desk, kept, request)
-    const job = desk.revalidations.take(request.headers, request.originalUrl)
+    const job = desk.revalidations.take(request)
+    const own = questionOf(desk, kept, request)
+    const question = job ? { ...own, site: job.site } : own
     const alone = job ? undefined : bypassOf(request, question.control)
     if (!job && !alone && answerLocally({ desk, outlet, question, request, reply, begun })) return
     const exchange = new Exchange({ desk, route: kept, outlet, question, request, reply, begun, handle: done })
     exchanges.set(request, exchange)
-    if (job) exchange.revalidate(job.lead)
+    // Whoever the application takes us for.
+    if (job?.lead && job.user === own.user) exchange.revalidate(job.lead)
+    else if (job) exchange.run({ fwd: 'request' })
     else if (alone) exchange.run(alone)
     else exchange.find()
   }
@@ -169,22 +172,20 @@ function keepRoute(
     } else done()
   })
   append(route, 'onError', (request: FastifyRequest, _reply: FastifyReply, _error: Error, done: Done) => {
+    outlet.forget(request)
     const exchange = exchanges.get(request)
     if (exchange instanceof Exchange) exchange.failed = true
     done()
   })
-  append(route, 'onSend', (request: FastifyRequest, _reply: FastifyReply, payload: unknown, done: Done) => {
+  // What Fastify throws on when it sends must find a promise: thrown into a callback, nobody would catch it.
+  append(route, 'onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => {
     const exchange = exchanges.get(request)
-    if (exchange === undefined || (exchange instanceof Exchange && exchange.served)) return done(null, payload)
-    const work =
-      exchange instanceof Exchange ? capture(exchange, payload) : exchange.finish(payload).then(() => payload)
-    work.then(
-      (body) => done(null, body),
-      (error) => {
-        if (exchange instanceof Exchange && exchange.lead?.open) exchange.lead.fail(new FailedError('It was not kept'))
-        done(error)
-      },
-    )
+    if (exchange instanceof Posted) return exchange.finish(payload).then(() => payload)
+    if (exchange === undefined || exchange.served) return done(null, outlet.leave(request, reply, payload))
+    return capture(exchange, payload).catch((error) => {
+      if (exchange.lead?.open) exchange.lead.fail(new FailedError('It was not kept'))
+      throw error
+    })
   })
 }
 
@@ -193,10 +194,7 @@ function watchRoute(route: FastifyRoute, kept: ResolvedRoute | undefined, { desk
   append(route, 'onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => {
     // What a POST left is newer than what it made void.
     if (!isUnsafe(request.method) || exchanges.get(request) instanceof Posted) return done(null, payload)
-    invalidateAfter(deskOf(), kept, request, reply).then(
-      () => done(null, payload),
-      (error) => done(error),
-    )
+    return invalidateAfter(deskOf(), kept, request, reply).then(() => payload)
   })
 }
 

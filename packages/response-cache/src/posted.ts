@@ -10,7 +10,7 @@ import { targetOf } from './question.js'
 import { primaryKey } from './slot.js'
 import { termsOf } from './terms.js'
 import { resolveLocal } from './unsafe.js'
-import { makeEntityTag } from './validators.js'
+import { makeEntityTag, validatorsOf } from './validators.js'
 import { varyOf } from './vary.js'
 
 /**
@@ -94,7 +94,7 @@ export class Posted {
     const { omit, ...terms } = verdict.terms
     const kept = withoutConnection(fields)
     for (const name of [...omit, 'age', 'cache-status']) delete kept[name]
-    const validators = kept.etag !== undefined || kept['last-modified'] !== undefined
+    const validators = validatorsOf(kept)
     kept.etag ??= makeEntityTag(body)
     kept.date ??= new Date().toUTCString()
     const selection = this.#desk.sites.of(this.#request)

@@ -4,6 +4,7 @@ import { type RequestControl, requestControlOf } from './control.js'
 import { isAuthorized } from './credentials.js'
 import type { Desk } from './desk.js'
 import type { ResolvedRoute } from './options.js'
+import type { Page } from './page.js'
 import { primaryKey } from './slot.js'
 
 /** What a request asks for, and who asks. */
@@ -23,6 +24,8 @@ export interface Alone {
   readonly collapsed?: boolean
   /** Under it stands that nothing can be kept. */
   readonly passed?: string
+  /** What GET brought, where HEAD is asked of the handler. */
+  readonly known?: { readonly key: string; readonly page: Page }
 }
 
 /** Reads what a request for a route asks for. */
@@ -45,11 +48,16 @@ export function targetOf(request: FastifyRequest): string {
 }
 
 /** Why the cache is not asked. Ranges and preconditions of other methods go on to the handler, which may understand them. */
-export function bypassOf({ headers }: FastifyRequest, control: RequestControl | undefined): Alone | undefined {
+export function bypassOf(
+  { headers, originalUrl }: FastifyRequest,
+  control: RequestControl | undefined,
+): Alone | undefined {
   if (control?.noStore) return { fwd: 'request', detail: 'no-store' }
   if (headers.range !== undefined || headers['if-range'] !== undefined) return { fwd: 'bypass', detail: 'range' }
   if (headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined)
     return { fwd: 'bypass', detail: 'precondition' }
+  // A whole URL as target names a host beside `Host`, and the handler may go by either (RFC 9112 section 3.2.2).
+  if (!originalUrl.startsWith('/')) return { fwd: 'bypass', detail: 'target' }
   if (headers.upgrade !== undefined) return { fwd: 'bypass', detail: 'upgrade' }
   // The content of a GET is no part of the key.
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)

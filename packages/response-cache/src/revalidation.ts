@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { LoadContext } from '@larder/cache-aside'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { type Fields, toFields } from './fields.js'
 import { AbandonedError, type Lead } from './lead.js'
+import type { Question } from './question.js'
 
 /** Tells a request of ours, by a word that is used once and that nobody else knows. */
 export const REVALIDATION = 'larder-revalidation'
+
+const CONDITIONS = ['if-modified-since', 'if-none-match']
 
 /** Never sent on behalf of somebody else, or not true of a request that is our own. */
 const NOT_COPIED = [
@@ -14,9 +19,9 @@ const NOT_COPIED = [
   'connection',
   'content-length',
   'cookie',
-  'if-modified-since',
-  'if-none-match',
+  ...CONDITIONS,
   'pragma',
+  'proxy-authorization',
   'transfer-encoding',
 ]
 
@@ -25,6 +30,9 @@ export interface Stale {
   readonly url: string
   readonly headers: IncomingHttpHeaders
   readonly address: string | undefined
+  /** Where and for whom it is kept: what is asked through the application itself comes from no socket of its own. */
+  readonly site: string
+  readonly user: string | number | undefined
   /** Fields that are sent although they tell who asked, since the response was chosen by them. */
   readonly keep: readonly string[]
 }
@@ -32,7 +40,17 @@ export interface Stale {
 /** A request of ours under way. */
 export interface Job {
   readonly url: string
-  readonly lead: Lead
+  readonly site: string
+  readonly user: string | number | undefined
+  /** What it is brought for; `undefined` for the answer alone. */
+  readonly lead?: Lead
+}
+
+/** An answer that is not kept. */
+export interface Repeated {
+  readonly status: number
+  readonly fields: Fields
+  readonly body: Readable
 }
 
 /** Asks the application itself for responses that have become stale, in the background. */
@@ -45,35 +63,59 @@ export class Revalidations {
   }
 
   /** Sends a request through the application: hooks, guards, handler. What it brings, the lead tells. */
-  run({ url, headers, address, keep }: Stale, lead: Lead, { signal }: LoadContext): void {
-    const word = randomUUID()
-    const copied: IncomingHttpHeaders = { 'user-agent': undefined, ...headers }
+  run({ url, headers, address, keep, site, user }: Stale, lead: Lead, { signal }: LoadContext): void {
+    const copied = { ...headers }
     for (const name of NOT_COPIED) if (!keep.includes(name)) delete copied[name]
-    this.#jobs.set(word, { url, lead })
-    this.#app
-      .inject({
-        method: 'GET',
-        // So that a path of two slashes is no host.
-        url: `http://localhost${url}`,
-        headers: { ...copied, [REVALIDATION]: word } as unknown as Record<string, string>,
-        ...(address === undefined ? {} : { remoteAddress: address }),
-        signal,
-      })
+    this.#send({ url, site, user, lead }, copied, { ...from(address), signal })
       .catch(() => {})
       .finally(() => {
-        this.#jobs.delete(word)
         // A guard refused it, or it never came to the route.
         if (lead.open) lead.fail(new AbandonedError('The revalidation did not reach the handler'))
       })
   }
 
+  /** Sends a request once more, without the cache having a part in it. */
+  async repeat({ originalUrl: url, headers, socket }: FastifyRequest, { site, user }: Question): Promise<Repeated> {
+    const copied = { ...headers }
+    for (const name of CONDITIONS) delete copied[name]
+    const options: InjectOptions = { ...from(socket.remoteAddress), payloadAsStream: true }
+    const response = await this.#send({ url, site, user }, copied, options)
+    return { status: response.statusCode, fields: toFields(response.headers), body: response.stream() }
+  }
+
+  async #send(job: Job, headers: IncomingHttpHeaders, options: InjectOptions): Promise<LightMyRequestResponse> {
+    const word = randomUUID()
+    const sent: IncomingHttpHeaders = { 'user-agent': undefined, ...headers, [REVALIDATION]: word }
+    // HTTP/2 has fields that are none, and names the host in one of them.
+    sent.host ??= headers[':authority'] as string | undefined
+    for (const name of Object.keys(sent)) if (name.startsWith(':')) delete sent[name]
+    this.#jobs.set(word, job)
+    try {
+      return await this.#app.inject({
+        method: 'GET',
+        // So that a path of two slashes is no host.
+        url: `http://localhost${job.url}`,
+        headers: sent as Record<string, string>,
+        ...options,
+      })
+    } finally {
+      this.#jobs.delete(word)
+    }
+  }
+
   /** What a request is to bring, if it is ours and came as it was sent. */
-  take(headers: IncomingHttpHeaders, url: string): Job | undefined {
+  take({ headers, originalUrl, raw }: FastifyRequest): Job | undefined {
     const word = headers[REVALIDATION]
     const job = typeof word === 'string' ? this.#jobs.get(word) : undefined
     if (job === undefined) return undefined
     this.#jobs.delete(word as string)
     delete headers[REVALIDATION]
-    return job.url === url ? job : undefined
+    if (job.url !== originalUrl) return undefined
+    if (job.site.startsWith('https:')) Object.assign(raw.socket, { encrypted: true })
+    return job
   }
+}
+
+function from(remoteAddress: string | undefined): { remoteAddress?: string } {
+  return remoteAddress === undefined ? {} : { remoteAddress }
 }

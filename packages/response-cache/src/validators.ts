@@ -10,6 +10,11 @@ export function makeEntityTag(body: string | Buffer): string {
   return `"${createHash('sha1').update(body).digest('base64url')}"`
 }
 
+/** Those of the fields by which an origin can be asked whether a response still holds. */
+export function validatorsOf({ etag, 'last-modified': modified }: Fields): Fields {
+  return { ...(etag === undefined ? {} : { etag }), ...(modified === undefined ? {} : { 'last-modified': modified }) }
+}
+
 /** Whether `If-None-Match` names this entity tag, compared weakly (RFC 9110 sections 8.8.3.2, 13.1.2). */
 export function matchesEntityTag(field: string, tag: string | undefined): boolean {
   let rest = field.trim()
@@ -61,10 +66,35 @@ export function isNotModified(
 
 /** What a 304 says of a stored response (RFC 9110 section 15.4.5): everything but what describes the content that it has not. */
 export function withoutContent(fields: Fields): Fields {
-  const kept: Fields = {}
-  for (const [name, value] of Object.entries(fields)) {
-    if (!name.startsWith('content-') || name === 'content-location' || name === 'content-security-policy')
-      kept[name] = value
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !describesContent(name)))
+}
+
+/** Whether a field is of the content, not of the response: a 304 neither has nor changes it (RFC 9111 section 3.2). */
+export function describesContent(name: string): boolean {
+  return name.startsWith('content-') && name !== 'content-location' && !name.startsWith('content-security-policy')
+}
+
+/**
+ * Whether a 304 to the cache's own condition is about the response that is kept (RFC 9111 section 4.3.4): a strong entity tag is the
+ * same, a weak one matches weakly; without one, the date is the same if there is one.
+ */
+export function isAbout(news: Fields, kept: Fields): boolean {
+  const tag = textOf(news.etag)
+  if (tag !== undefined) {
+    const known = textOf(kept.etag)
+    return known !== undefined && (tag.startsWith('W/') ? matchesEntityTag(tag, known) : tag === known)
   }
-  return kept
+  const modified = textOf(news['last-modified'])
+  return modified === undefined || kept['last-modified'] === undefined || modified === textOf(kept['last-modified'])
+}
+
+/** Whether an answer to HEAD tells that the one to GET has changed (RFC 9111 section 4.3.5). */
+export function hasChanged(
+  head: Fields,
+  { fields, length }: { readonly fields: Fields; readonly length: number },
+): boolean {
+  const kept: Fields = { ...fields, 'content-length': String(length) }
+  return ['etag', 'last-modified', 'content-length'].some(
+    (name) => head[name] !== undefined && kept[name] !== undefined && textOf(head[name]) !== textOf(kept[name]),
+  )
 }
