@@ -1,7 +1,6 @@
-import { connect } from 'node:net'
 import t from 'tap'
 import { openProxy } from './origin.js'
-import { ask, open } from './setup.js'
+import { ask, open, raw } from './setup.js'
 
 const TTL = { config: { responseCache: { ttl: '1m' } } }
 const NIGHTLY = Boolean(process.env.LARDER_NIGHTLY)
@@ -9,19 +8,6 @@ const NIGHTLY = Boolean(process.env.LARDER_NIGHTLY)
 /** Lets timers and sockets have their turn now and then: injected requests alone never leave it. */
 async function turn(i: number): Promise<void> {
   if (i % 50 === 0) await new Promise(setImmediate)
-}
-
-/** What comes back over a raw socket. */
-function raw(port: number, text: string): Promise<string> {
-  return new Promise((resolve) => {
-    let got = ''
-    const socket = connect(port, '127.0.0.1', () => socket.write(text))
-    socket.on('data', (chunk) => {
-      got += chunk
-    })
-    socket.on('error', () => {})
-    socket.on('close', () => resolve(got))
-  })
 }
 
 t.test('URLs that are written otherwise are other pages: no two collide', async (t) => {

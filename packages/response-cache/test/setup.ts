@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import cacheAside, { type CacheAsideOptions } from '@larder/cache-aside'
 import responseCache, { type ResponseCacheOptions } from '@larder/response-cache'
 import tags from '@larder/tags'
@@ -19,6 +19,7 @@ export interface Setup extends ResponseCacheOptions {
   redis?: Redis | Cluster | false
   namespace?: string
   memory?: CacheAsideOptions['memory']
+  deadline?: string
   server?: FastifyServerOptions
   before?(app: FastifyInstance): unknown
   routes(app: FastifyInstance): unknown
@@ -33,10 +34,19 @@ export interface Opened {
 
 /** An application whose responses are kept. */
 export async function open(t: T, setup: Setup): Promise<Opened> {
-  const { redis = false, namespace = uniqueNamespace(), memory, server, before, routes, ...options } = setup
+  const {
+    redis = false,
+    namespace = uniqueNamespace(),
+    memory,
+    deadline = PATIENT,
+    server,
+    before,
+    routes,
+    ...options
+  } = setup
   const app = fastify({ forceCloseConnections: true, ...server })
   t.teardown(() => app.close())
-  await app.register(cacheAside, { redis, namespace, deadline: PATIENT, ...(memory === undefined ? {} : { memory }) })
+  await app.register(cacheAside, { redis, namespace, deadline, ...(memory === undefined ? {} : { memory }) })
   await app.register(tags, { redis, namespace })
   await before?.(app)
   await app.register(responseCache, options)
@@ -87,6 +97,19 @@ export function ask(url: string, { method = 'GET', headers = {}, body }: Ask = {
     })
     request.on('error', reject)
     request.end(body)
+  })
+}
+
+/** What comes back over a raw socket. */
+export function raw(port: number, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    let got = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write(text))
+    socket.on('data', (chunk) => {
+      got += chunk
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(got))
   })
 }
 
