@@ -17,10 +17,7 @@ local function grant(lost)
 end
 
 if not isMutex(member) then expire(place) end
-if holds(place, member) then
-  redis.call('ZREM', queue, member)
-  return grant(0)
-end
+if holds(place, member) then return grant(0) end
 
 if arrival == '' then
   advance(place, queue, call)

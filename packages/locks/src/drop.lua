@@ -5,7 +5,7 @@
 -- Atomic, so that only the holder's own lease can end here. The latch is for a retry whose first reply was lost: see release.lua.
 -- The locks are independent of each other: they share a command, not their fate.
 local function drop(place, latch, member)
-  if redis.pcall('GET', place) ~= member then return 0 end
+  if redis.call('GET', place) ~= member then return 0 end
   redis.call('DEL', place)
   -- A number would have to be printed first, which takes as long as the call.
   redis.call('SET', latch, member, 'PX', '60000')

@@ -89,7 +89,7 @@ export class Lease implements Lock, Kept {
     this.#since = grant.since
     this.#deadline = grant.until
     this.#confirmed = grant.had !== 'called'
-    if (this.#confirmed) context.renewal.add(this, grant.since)
+    if (this.#confirmed) context.renewal.add(this)
     else context.renewal.confirm(this)
   }
 
@@ -147,8 +147,8 @@ export class Lease implements Lock, Kept {
       return 'expired'
     }
     this.#ttl = length
-    this.extended(since)
-    this.#context.renewal.add(this, since)
+    this.extended(since, length)
+    this.#context.renewal.add(this)
     return answer
   }
 
@@ -176,10 +176,10 @@ export class Lease implements Lock, Kept {
     }
   }
 
-  extended(since: number): void {
+  extended(since: number, ttl: number): void {
     if (since < this.#since) return
     this.#since = since
-    this.#deadline = since + this.#ttl
+    this.#deadline = since + ttl
     this.#confirmed = true
   }
 

@@ -1,4 +1,4 @@
-import { type Key, logicalKey } from '@larder/core'
+import { invalidOption, type Key, logicalKey } from '@larder/core'
 import { Acquirer, type Workshop } from './acquirer.js'
 import type { Lock } from './lock.js'
 import { LockSet } from './lock-set.js'
@@ -37,11 +37,15 @@ export class Locks {
    * await using lock = await fastify.locks.acquire(['order', id], { ttl: '10s', wait: '5s' })
    */
   acquire(key: Key, options?: AcquireOptions): Promise<Lock> {
-    return this.#mutex(key).acquire(options)
+    try {
+      return this.#mutex(key).acquire(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** A lock, or `undefined` when it is not free now. */
-  tryAcquire(key: Key, options?: Omit<AcquireOptions, 'wait'>): Promise<Lock | undefined> {
+  async tryAcquire(key: Key, options?: Omit<AcquireOptions, 'wait'>): Promise<Lock | undefined> {
     return this.#mutex(key).tryAcquire(options)
   }
 
@@ -66,6 +70,7 @@ export class Locks {
    * @throws as {@link acquire}; what was acquired until then is released
    */
   async acquireAll(keys: readonly Key[], options?: AcquireOptions): Promise<LockSet> {
+    if (!Array.isArray(keys)) throw invalidOption('keys', 'an array of keys', keys)
     const terms = resolveCall(options, this.#defaults)
     const names = [...new Set(keys.map((key) => logicalKey(key)))].sort()
     const { store } = this.#workshop

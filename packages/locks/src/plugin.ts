@@ -36,7 +36,7 @@ const plugin: FastifyPluginAsync<LocksOptions> = async (fastify, raw) => {
   }))
   fastify.addHook('onClose', async () => {
     endState()
-    queue.close(new Error('the application is closed'))
+    await queue.close(new Error('the application is closed'), deadline)
     await renewal.drain(deadline)
     store.close()
   })

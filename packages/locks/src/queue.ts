@@ -17,11 +17,12 @@ export class Queue {
   readonly #early = new Map<string, Call>()
   #outage: NodeJS.Timeout | undefined
   #closed: Error | undefined
+  #endAsking: (() => void) | undefined
 
   constructor(store: LockStore) {
     this.#store = store
     this.#leftovers = new Leftovers(store)
-    this.#waiters = new Waiters(store, this.#leftovers)
+    this.#waiters = new Waiters(store, this.#leftovers, () => this.#onAnswered())
     store.attach({
       called: (member, token, at) => {
         if (!this.#waiters.call(member, { token, at }) && this.#asking > 0) this.#early.set(member, { token, at })
@@ -62,12 +63,15 @@ export class Queue {
         ? REFUSED
         : this.#inTime(await (signal ? this.#begin(ask, signal) : store.acquire(ask)))
       if (answer.state === 'refused' && wait > 0) answer = await this.#come(ask, signal)
+      if (this.#closed) {
+        this.forget(ask)
+        throw this.#closed
+      }
       if (answer.state === 'granted') return answer
       if (answer.state === 'refused') return undefined
       const had = this.#waiters.wait(ask, answer, begun + wait - store.now(), signal)
       const early = this.#early.get(ask.member)
-      if (this.#closed) this.#waiters.end(this.#closed)
-      else if (early) this.#waiters.call(ask.member, early)
+      if (early) this.#waiters.call(ask.member, early)
       return had
     } catch (error) {
       if (error instanceof LateError) this.forget(ask)
@@ -75,6 +79,7 @@ export class Queue {
       throw error
     } finally {
       if (--this.#asking === 0 && this.#early.size > 0) this.#early.clear()
+      this.#onAnswered()
     }
   }
 
@@ -83,11 +88,25 @@ export class Queue {
     this.#leftovers.forget(claim)
   }
 
-  /** Rejects all who wait, and who come. */
-  close(error: Error): void {
+  /**
+   * Rejects all who wait, and who come. Resolves when nothing is asked any more, so that what an answer brings can be given back;
+   * after `grace` milliseconds at the latest.
+   */
+  async close(error: Error, grace: number): Promise<void> {
     this.#closed = error
     clearTimeout(this.#outage)
     this.#waiters.end(error)
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#endAsking = resolve
+      timer = setTimeout(resolve, grace)
+      this.#onAnswered()
+    })
+    clearTimeout(timer)
+  }
+
+  #onAnswered(): void {
+    if (this.#endAsking && this.#asking + this.#waiters.asking === 0) this.#endAsking()
   }
 
   /** Asks for a place in the queue. */

@@ -14,8 +14,8 @@ export interface Kept extends Claim {
   readonly deadline: number
   /** Whether it is to be renewed. */
   readonly renew: boolean
-  /** A renewal that was asked for at `since` succeeded. */
-  extended(since: number): void
+  /** A renewal that was asked for at `since` succeeded: from then on it lasts `ttl` milliseconds. */
+  extended(since: number, ttl: number): void
   /** It is over. */
   lose(reason: LossReason): void
   /** Resolves when its holder has released it, or tried to. */
@@ -50,18 +50,18 @@ export class Renewal {
     return this.#kept.size
   }
 
-  /** Keeps a lease, which began at `since`. */
-  add(lease: Kept, since: number): void {
-    lease.renewAt = since + lease.ttl * RENEW_AT
+  /** Keeps a lease. */
+  add(lease: Kept): void {
+    lease.renewAt = dueOf(lease)
     this.#kept.add(lease)
-    this.#due(lease.renew ? Math.min(lease.renewAt, lease.deadline) : lease.deadline)
+    this.#watch(lease)
   }
 
   /** Keeps a lease that is shorter than its `ttl`, and prolongs it at once. */
   confirm(lease: Kept): void {
-    lease.renewAt = this.#store.now() + CLAIM * RENEW_AT
+    lease.renewAt = this.#store.now() + Math.min(CLAIM, lease.ttl) * RENEW_AT
     this.#kept.add(lease)
-    this.#due(lease.deadline)
+    this.#watch(lease)
     // Its holder goes first.
     setImmediate(() => {
       if (this.#kept.has(lease)) this.#renew([lease])
@@ -97,6 +97,11 @@ export class Renewal {
     })
     await Promise.race([released, late])
     clearTimeout(timer)
+  }
+
+  /** Sees to it that what is due of a lease is not missed. */
+  #watch(lease: Kept): void {
+    this.#due(lease.renew ? Math.min(lease.renewAt, lease.deadline) : lease.deadline)
   }
 
   #due(at: number): void {
@@ -140,7 +145,11 @@ export class Renewal {
 
   #renew(leases: readonly Kept[]): void {
     for (const lease of leases) lease.pending++
-    this.#store.renew(leases, (index, answer, since) => this.#onAnswer(leases[index] as Kept, answer, since))
+    // As asked for: extend() may change it before the answer.
+    const lengths = leases.map(({ ttl }) => ttl)
+    this.#store.renew(leases, (index, answer, since) => {
+      this.#onAnswer(leases[index] as Kept, answer, since, lengths[index] as number)
+    })
   }
 
   #onDeadline(lease: Kept): void {
@@ -154,7 +163,7 @@ export class Renewal {
     })
   }
 
-  #onAnswer(lease: Kept, answer: RenewAnswer | Error, since: number): void {
+  #onAnswer(lease: Kept, answer: RenewAnswer | Error, since: number, ttl: number): void {
     // Told twice, when the answer to a renewal that had failed arrives after all.
     lease.pending = Math.max(lease.pending - 1, 0)
     if (!this.#kept.has(lease)) {
@@ -164,10 +173,16 @@ export class Renewal {
     }
     if (answer instanceof Error) {
       lease.renewAt = Math.min(lease.renewAt, this.#store.now() + (lease.deadline - since) * RETRY_AT)
-      this.#due(lease.renewAt)
+      this.#watch(lease)
     } else if (answer === 'extended') {
-      lease.extended(since)
-      lease.renewAt = Math.max(lease.renewAt, since + lease.ttl * RENEW_AT)
+      lease.extended(since, ttl)
+      lease.renewAt = ttl === lease.ttl ? Math.max(lease.renewAt, dueOf(lease)) : dueOf(lease)
+      this.#watch(lease)
     } else lease.lose(answer)
   }
+}
+
+/** At once, if it is shorter than it should be: an answer to an older renewal came after that to extend(). */
+function dueOf({ deadline, ttl }: Kept): number {
+  return deadline - ttl * (1 - RENEW_AT)
 }

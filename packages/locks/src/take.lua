@@ -11,7 +11,7 @@ local now
 
 local function take(place, fence, member, ttl)
   if not redis.call('SET', place, member, 'NX', 'PX', ttl) then
-    local holder = redis.pcall('GET', place)
+    local holder = redis.call('GET', place)
     if holder ~= member and holder ~= '*' .. member then return 0 end
     redis.call('PEXPIRE', place, ttl)
   end

@@ -42,10 +42,19 @@ export class Waiters {
   readonly #leftovers: Leftovers
   readonly #waiters = new Map<string, Waiter>()
   readonly #watches = new Map<string, Watch>()
+  readonly #onAnswered: () => void
+  #asking = 0
 
-  constructor(store: LockStore, leftovers: Leftovers) {
+  /** @param onAnswered called when a question has been answered, and what is to be done about it was done */
+  constructor(store: LockStore, leftovers: Leftovers, onAnswered: () => void) {
     this.#store = store
     this.#leftovers = leftovers
+    this.#onAnswered = onAnswered
+  }
+
+  /** Questions under way. */
+  get asking(): number {
+    return this.#asking
   }
 
   /** How many wait. */
@@ -166,10 +175,15 @@ export class Waiters {
     }
     waiter.asking = true
     waiter.again = false
-    this.#store.acquire(waiter.ask).then(
+    this.#asking++
+    const answered = this.#store.acquire(waiter.ask).then(
       (answer) => this.#onAnswer(waiter, answer),
       (error: unknown) => this.#onFailure(waiter, error),
     )
+    void answered.then(() => {
+      this.#asking--
+      this.#onAnswered()
+    })
   }
 
   #onAnswer(waiter: Waiter, answer: Answer): void {

@@ -51,6 +51,39 @@ t.test('it grows although the clock of the server was set back, for every kind o
   for (let i = 1; i < tokens.length; i++) t.ok((tokens[i] as bigint) > (tokens[i - 1] as bigint))
 })
 
+t.test('it grows then also from process to process, none of which has seen a token', async (t) => {
+  const server = await start(t)
+  const { locks, namespace } = await open(t, { redis: client(t, server) })
+  await locks.using('key', () => {})
+  const [key] = await fences(server, namespace)
+  const ahead = BigInt(Date.now()) * 1_000n + HOUR
+  await server.cli('SET', key as string, String(ahead))
+  const tokens = [ahead]
+  for (let i = 0; i < 4; i++) {
+    const { locks } = await open(t, { redis: client(t, server), namespace })
+    const holds = i < 2 ? locks.acquire('key') : locks.semaphore('key', { permits: 1 }).acquire()
+    await using held = await holds
+    t.ok(held.fencingToken > (tokens.at(-1) as bigint), String(held.fencingToken))
+    tokens.push(held.fencingToken)
+  }
+})
+
+t.test('it grows over the turn of a second, and has 16 digits all the time', async (t) => {
+  const server = await start(t)
+  const { locks } = await open(t, { redis: client(t, server) })
+  const counted = locks.semaphore('key', { permits: 1 })
+  const holds = [() => locks.acquire('key'), () => counted.acquire()]
+  const begun = performance.now()
+  let last = 0n
+  let wrong = 0
+  for (let i = 0; performance.now() - begun < 1_200; i++) {
+    await using held = await (holds[i % 2] as (typeof holds)[0])()
+    if (held.fencingToken <= last || String(held.fencingToken).length !== 16) wrong++
+    last = held.fencingToken
+  }
+  t.equal(wrong, 0)
+})
+
 t.test(
   'of a process that has seen a token, later ones are greater also when Redis lost it and its clock is behind',
   async (t) => {

@@ -1,5 +1,4 @@
 import { connect, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@larder/test-redis'
 import type { RedisOptions } from 'ioredis'
 import t from 'tap'
@@ -83,12 +82,12 @@ t.test('where channels are forbidden, waiters ask by themselves', async (t) => {
   const server = await start(t)
   await server.cli('ACL', 'SETUSER', 'mute', 'on', 'nopass', '~*', '+@all', 'resetchannels')
   const redis = client(t, server, { username: 'mute', password: 'x' })
-  const { locks } = await open(t, { redis, deadline: DEADLINE })
+  const { locks, namespace } = await open(t, { redis, deadline: DEADLINE })
   const lock = await locks.acquire('key')
   const waiting = Promise.all([0, 1, 2].map((i) => locks.using('key', { wait: '20s' }, () => i)))
-  await sleep(DEADLINE)
+  await queuedOn([server], namespace, 3)
   const begun = performance.now()
-  await lock.release()
+  t.equal(await lock.release(), 'released')
   t.strictSame(await waiting, [0, 1, 2])
   t.ok(performance.now() - begun < 4 * ASK_EVERY, 'more often than the others do')
 })

@@ -108,8 +108,30 @@ t.test('a shorter stall than the lease loses nothing', async (t) => {
   await sleep(SLACK)
   t.equal(lock.signal.aborted, false)
   t.equal(lock.held, true)
+  await sleep(2 * ttl)
+  t.equal(lock.held, true, 'it goes on being renewed')
   t.equal(await lock.release(), 'released')
 })
+
+t.test(
+  'a renewal that overtakes the answer to extend does not make the lease last longer than Redis says',
+  async (t) => {
+    const server = await start(t)
+    const { locks } = await open(t, { redis: client(t, server), deadline: '5s' })
+    const lock = await locks.acquire('key', { ttl: TTL })
+    t.equal(await lock.extend(), 'extended')
+    await server.pause()
+    const extended = lock.extend('1m')
+    // A renewal is sent after it, for the length that it had.
+    await sleep(TTL / 2)
+    server.resume()
+    t.equal(await extended, 'extended')
+    await sleep(2 * TTL)
+    t.equal(lock.held, true)
+    t.ok(lock.remaining > 50_000, 'renewed for the new length')
+    t.equal(await lock.release(), 'released')
+  },
+)
 
 t.test('a renewal that Redis refuses is tried again in time', async (t) => {
   const server = await start(t)

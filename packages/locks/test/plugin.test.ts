@@ -120,6 +120,7 @@ t.test('options are checked at each call', async (t) => {
     () => locks.tryAcquire('key', { ttl: 'x' }),
     () => locks.using('key', { ttl: -5 }, () => {}),
     () => locks.acquireAll(['key'], { ttl: 0 }),
+    () => locks.acquireAll('key' as never),
     () => locks.semaphore('key', { permits: 0 }),
     () => locks.semaphore('key', {} as never),
     () => locks.semaphore('key', { permits: 1.5 }),
@@ -128,7 +129,9 @@ t.test('options are checked at each call', async (t) => {
   ]
   for (const call of calls) t.equal(await codeOf((async () => call())()), 'LARDER_INVALID_OPTION', String(call))
   for (const key of ['', [], 5, null, undefined, {}]) {
-    t.equal(await codeOf((async () => locks.acquire(key as never))()), 'LARDER_INVALID_KEY')
+    for (const rejected of [locks.acquire(key as never), locks.tryAcquire(key as never)]) {
+      t.equal(await codeOf(rejected), 'LARDER_INVALID_KEY')
+    }
   }
 })
 

@@ -50,6 +50,16 @@ t.test('a lock whose grant was never heard of is free again as soon as Redis is 
   t.ok(await near.locks.acquire('key', { wait: '5s' }))
 })
 
+t.test('a lock that is asked for while the application closes is given back', async (t) => {
+  const server = await start(t)
+  const one = await open(t, { redis: client(t, server) })
+  await warm(one.locks)
+  const asked = codeOf(one.locks.acquire('key'))
+  await one.app.close()
+  t.equal(await asked, 'LARDER_LOCKS_UNAVAILABLE')
+  await pollUntil('no key to be left', async () => (await leftOn([server], one.namespace)).length === 0)
+})
+
 t.test('a grant that arrives when its lease is over is no lock', async (t) => {
   const server = await start(t)
   const proxy = await behind(t, server)

@@ -14,6 +14,25 @@ export function leases(t: Test, site: Site): void {
     t.equal(await lock.release(), 'released')
   })
 
+  t.test('who waited has a lease like others: also a short one is renewed, or told when it ends', async (t) => {
+    const one = await site.open(t)
+    const other = await site.peer(t, one)
+    const first = await other.locks.acquire('key')
+    const kept = one.locks.acquire('key', { ttl: 400 })
+    await site.queued(one, 1)
+    const ending = one.locks.acquire('key', { ttl: 400, renew: false })
+    await site.queued(one, 2)
+    await first.release()
+    const held = await kept
+    await pass(other, 1_300)
+    t.equal(held.held, true)
+    t.equal(await held.release(), 'released')
+    const ends = await ending
+    const begun = performance.now()
+    t.match(await lost(ends), { code: 'LARDER_LOCKS_LOST' })
+    t.ok(performance.now() - begun < 800, 'not when the claim of a waiter ends')
+  })
+
   t.test('without renewal the signal is aborted when the lease ends', async (t) => {
     const one = await site.open(t)
     const begun = performance.now()
