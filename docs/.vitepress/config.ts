@@ -27,6 +27,7 @@ const GUIDE: [file: string, title: string][] = [
   ['keys', 'Keys'],
   ['invalidation', 'Invalidation'],
   ['stampedes', 'Many callers at once'],
+  ['beyond', 'Locks, limits, sessions, events'],
   ['data-types', 'Which data type where'],
   ['monitoring', 'Is it any good?'],
   ['operating', 'Operating Redis'],
