@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,7 +6,9 @@ import { openPglite } from '@larder/demo'
 import { pollUntil, startRedis, startWorker, type Worker } from '@larder/test-redis'
 import t from 'tap'
 import { PostgresServer } from './smoke/postgres-server.js'
-import type { Methods } from './workers/viewer.js'
+import { Account } from './views/account.js'
+import { watchRedis } from './views/witness.js'
+import type { Death, Methods } from './workers/viewer.js'
 
 const WORKERS = 4
 const NIGHTLY = process.env.LARDER_NIGHTLY !== undefined
@@ -15,13 +17,24 @@ const INCREMENTS = NIGHTLY ? 200_000 : 10_000
 const MILLISECONDS = NIGHTLY ? 90_000 : 6_000
 const OUTAGE = NIGHTLY ? 10_000 : 1_000
 const PAUSE = NIGHTLY ? 3_000 : 800
-const KILLS = NIGHTLY ? 40 : 6
-/** A product whose views make the flush fail until the fault is mended. */
-const POISON = '4999'
+/** Of each kind. */
+const KILLS = NIGHTLY ? 10 : 2
+/** A product whose views make the flush fail until the fault is mended; in accounts its place is 0. */
+const POISON = 4999
+/** Views that a process begins at once. */
+const GROUP = 10
 
+/** `committed`: when its statement is committed and the database has not answered. */
+type Kill = Death | 'committed'
 /** One process, from its start to its end. */
-type Incarnation = { worker: Worker<Methods>; account: string; killed: boolean }
-type Account = { begun: number; stored: number; kept: number; refused: number }
+type Incarnation = {
+  worker: Worker<Methods>
+  account: string
+  /** Not to be killed now. */
+  busy: boolean
+  doomed: Kill | undefined
+  killed: boolean
+}
 
 t.setTimeout(NIGHTLY ? 400_000 : 110_000)
 t.test(`${INCREMENTS} views by ${WORKERS} processes that are killed, Redis paused, the database away`, async (t) => {
@@ -34,68 +47,81 @@ t.test(`${INCREMENTS} views by ${WORKERS} processes that are killed, Redis pause
   const url = new URL(postgres.url)
   const folder = mkdtempSync(join(tmpdir(), 'views-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  const seen = await watch(t, redis)
+  const witness = await watchRedis(redis)
+  t.teardown(() => witness.stop())
 
   const incarnations: Incarnation[] = []
+  t.teardown(() => Promise.all(incarnations.map(({ worker }) => worker.kill())))
   const current: (Incarnation | undefined)[] = []
   const crashes: unknown[] = []
-  const kills = { before: 0, after: 0, appending: 0 }
-  let killing = true
+  const kills: Record<Kill, number> = { appending: 0, before: 0, committed: 0, after: 0 }
+  let working = true
   let hired = 0
 
   const hire = async (i: number, increments: number, milliseconds: number): Promise<void> => {
     const account = join(folder, String(hired++))
-    const env = { REDIS: redis.url, DATABASE: url.href, ACCOUNT: account, POISON }
+    const env = { REDIS: redis.url, DATABASE: url.href, ACCOUNT: account, POISON: String(POISON) }
     const worker = await startWorker<Methods>(new URL('./workers/viewer.js', import.meta.url), { env })
-    const incarnation = { worker, account, killed: false }
+    const incarnation: Incarnation = { worker, account, busy: false, doomed: undefined, killed: false }
     incarnations.push(incarnation)
     current[i] = incarnation
-    listen(incarnation)
     const begun = performance.now()
-    await worker.call('work', increments, milliseconds).catch(async (error) => {
-      if (!incarnation.killed) return void crashes.push(error)
-      const left = increments - read(account).begun
-      if (left > 0) await hire(i, left, Math.max(milliseconds - (performance.now() - begun), 1_000))
-    })
-  }
-  const kill = async (incarnation: Incarnation | undefined, when: keyof typeof kills): Promise<void> => {
-    if (!killing || !incarnation || incarnation.killed || kills.before + kills.after + kills.appending >= KILLS) return
-    incarnation.killed = true
-    kills[when]++
-    await incarnation.worker.kill()
-  }
-  /** Some die with the batch in their hands. */
-  const listen = async (incarnation: Incarnation): Promise<void> => {
-    for (;;) {
-      const ended = await incarnation.worker.next('flushing').then(
-        () => false,
-        () => true,
-      )
-      if (ended) return
-      if (kills.before < KILLS / 3 && Math.random() < 0.2) await kill(incarnation, 'before')
+    try {
+      await worker.call('work', increments, milliseconds)
+      incarnation.busy = true
+      await worker.call('dieAt', undefined)
+    } catch (error) {
+      if (!incarnation.doomed) return void crashes.push(error)
+      await worker.kill()
+      incarnation.killed = true
+      kills[incarnation.doomed]++
+      const left = Math.max(increments - Account.read(account).total.begun, 0)
+      await hire(i, left, Math.max(milliseconds - (performance.now() - begun), 1_000))
     }
   }
-  /** Others when it is committed and they do not know it yet. */
+
+  const runs: string[] = []
+  const orphans: string[] = []
+  let strike = false
   const onQuery = async (messages: string): Promise<void> => {
-    if (!messages.includes('view_batches') || kills.after >= KILLS / 3 || Math.random() > 0.2) return
-    const pid = Number(/\/\* (\d+) \*\//.exec(messages)?.[1])
-    await kill(
-      incarnations.find(({ worker }) => worker.pid === pid),
-      'after',
-    )
+    const [, pid, batch] = /\/\* (\d+) (\S+) \*\/ WITH fresh/.exec(messages) ?? []
+    if (!batch) return
+    runs.push(batch)
+    const victim = current.find((incarnation) => incarnation?.worker.pid === Number(pid))
+    if (!strike || !victim || victim.busy || victim.doomed) return
+    strike = false
+    orphans.push(batch)
+    victim.doomed = 'committed'
+    await victim.worker.kill()
   }
   postgres.onQuery = onQuery
-  t.teardown(() => Promise.all(incarnations.map(({ worker }) => worker.kill())))
 
+  const killing = async (): Promise<void> => {
+    for (let i = 0; i < 4 * KILLS; i++) {
+      await sleep((0.7 * MILLISECONDS) / (4 * KILLS))
+      const kind = (['appending', 'before', 'committed', 'after'] as const)[i % 4] as Kill
+      await pollUntil('a victim', () => !working || strike || current.some((one) => one && !one.busy && !one.doomed))
+      if (!working) return
+      if (kind === 'committed') strike = true
+      if (kind === 'committed') continue
+      const alive = current.filter((one): one is Incarnation => one !== undefined && !one.busy && !one.doomed)
+      const victim = alive[Math.floor(Math.random() * alive.length)]
+      if (!victim) continue
+      victim.doomed = kind
+      await victim.worker.call('dieAt', kind).catch(() => {})
+    }
+  }
   const faults = async (): Promise<void> => {
     const step = MILLISECONDS / 8
     await sleep(step)
-    await pollUntil('a victim that takes the poison', async () => {
-      const victim = current[0]
-      if (!victim || victim.killed) return false
-      await victim.worker.call('poison')
-      return true
+    let poisoner: Incarnation | undefined
+    await pollUntil('somebody to be poisoned', () => {
+      poisoner = current.find((one) => one && !one.doomed)
+      if (poisoner) poisoner.busy = true
+      return poisoner !== undefined
     })
+    await poisoner?.worker.call('poison')
+    if (poisoner) poisoner.busy = false
     await sleep(step)
     await redis.pause()
     await sleep(PAUSE)
@@ -105,55 +131,81 @@ t.test(`${INCREMENTS} views by ${WORKERS} processes that are killed, Redis pause
     await sleep(OUTAGE)
     postgres = await PostgresServer.start(pglite, Number(url.port))
     postgres.onQuery = onQuery
-    while (killing && kills.appending < KILLS / 3) {
-      await sleep((step * 3) / KILLS)
-      await kill(current[Math.floor(Math.random() * WORKERS)], 'appending')
-    }
   }
-  const disturbed = faults()
-  const share = INCREMENTS / WORKERS
-  await Promise.all(Array.from({ length: WORKERS }, (_, i) => hire(i, share, MILLISECONDS)))
-  killing = false
+  const disturbed = Promise.all([killing(), faults()])
+  await Promise.all(Array.from({ length: WORKERS }, (_, i) => hire(i, INCREMENTS / WORKERS, MILLISECONDS)))
+  working = false
+  strike = false
   await disturbed
-
-  const [first] = current as [Incarnation]
-  await pollUntil('all to be flushed', async () => (await first.worker.call('flush')) === 'flushed', 60_000)
-  const accounts = incarnations.map((incarnation) => ({ ...read(incarnation.account), killed: incarnation.killed }))
-  const sum = (pick: (account: Account & { killed: boolean }) => number) =>
-    accounts.reduce((total, account) => total + pick(account), 0)
-  const acknowledged = sum(({ stored, kept, killed }) => stored + (killed ? 0 : kept))
-  const inDoubt = sum(({ begun, stored, refused, killed }) => (killed ? begun - stored - refused : 0))
-
-  const counted = await seen.totals()
-  const beforeReplay = await written(pglite)
+  const survivors = current as Incarnation[]
+  const [first] = survivors as [Incarnation]
+  for (const { worker } of survivors)
+    await pollUntil('all to be flushed', async () => (await worker.call('flush')) === 'flushed', 60_000)
+  const counted = await witness.totals()
   const letters = await first.worker.call('letters')
   t.equal(letters.length, 1, 'one batch was poisoned')
-  t.match(letters[0], { error: 'Error: poison', entries: new Map([[POISON, 1]]) })
-  t.equal(beforeReplay.get(Number(POISON)), undefined)
-  for (const { worker, killed } of incarnations) if (!killed) await worker.call('heal')
+  t.match(letters[0], { error: 'Error: poison', entries: new Map([[String(POISON), 1]]) })
+  t.equal((await written(pglite)).get(POISON), undefined)
+  for (const { worker } of survivors) await worker.call('heal')
   t.equal(await first.worker.call('replay', letters[0]?.id ?? ''), true)
   t.equal(await first.worker.call('flush'), 'flushed')
 
   const rows = await written(pglite)
+  const accounts = incarnations.map(({ account, killed }) => {
+    const { total, entries, tallies } = Account.read(account)
+    return { killed, total, entries, tallies }
+  })
+  const sum = (pick: (account: (typeof accounts)[number]) => number) =>
+    accounts.reduce((total, account) => total + pick(account), 0)
   const total = [...rows.values()].reduce((a, b) => a + b, 0)
-  const batches = await pglite.query<{ count: number }>('SELECT count(*)::int AS count FROM shop.view_batches')
-  const updates = batches.rows[0]?.count ?? 0
-  const report = { ...kills, total, acknowledged, inDoubt, updates, hot: rows.get(1) }
+  const batches = await pglite.query<{ id: string }>('SELECT id FROM shop.view_batches')
+  const updates = batches.rows.length
+  const report = {
+    kills,
+    views: sum(({ total }) => total.begun),
+    acknowledged: sum(({ total }) => total.stored),
+    written: total,
+    inDoubt: sum(({ total }) => inDoubt(total)),
+    keptByTheDead: sum(({ total }) => total.kept),
+    everKept: sum(({ tallies }) => tallies.everKept),
+    failedAttempts: sum(({ tallies }) => tallies.failed),
+    batches: updates,
+    statements: runs.length,
+    hotRow: rows.get(1),
+  }
   t.comment(JSON.stringify(report))
   t.strictSame(crashes, [], 'no process crashed, no rejection was left unhandled')
   t.strictSame(rows, counted, 'the database has what Redis was told, row by row: nothing lost, nothing twice')
-  t.ok(total >= acknowledged && total <= acknowledged + inDoubt, JSON.stringify(report))
+  for (const [product, views] of rows) {
+    const place = product === POISON ? 0 : product
+    const entries = accounts.map(({ entries }) => entries[place]).filter((entry) => entry !== undefined)
+    const stored = entries.reduce((total, entry) => total + entry.stored, 0)
+    const most = entries.reduce((total, entry) => total + inDoubt(entry), stored)
+    t.ok(
+      views >= stored && views <= most,
+      `product ${product}: ${views} views of ${stored} acknowledged, ${most} at most`,
+    )
+  }
+  for (const { killed, total } of accounts) {
+    t.equal(total.refused, 0)
+    if (!killed) t.equal(total.stored, total.begun, 'who lives has every answer, and it is true')
+    else t.ok(inDoubt(total) - total.kept <= GROUP + 1, 'of the dead no more is in doubt than what it had just begun')
+  }
+  t.strictSame(new Set(runs), new Set(batches.rows.map(({ id }) => id)), 'each batch that was sent is recorded, once')
+  t.ok(runs.length > updates, `${runs.length - updates} statements found their batch recorded`)
+  t.ok(
+    orphans.every((batch) => runs.filter((run) => run === batch).length > 1),
+    'a batch whose flusher died after the commit was sent again',
+  )
   t.ok((rows.get(1) ?? 0) / updates >= 20, `${(rows.get(1) ?? 0) / updates} increments of a hot row for each update`)
-  t.ok(kills.before > 0 && kills.after > 0, 'processes died before and after the commit')
-  for (const { worker, killed } of incarnations) if (!killed) await worker.stop()
+  for (const [kind, count] of Object.entries(kills)) t.ok(count > 0, `${count} died: ${kind}`)
+  t.ok(report.everKept > 0 && report.failedAttempts > 0, 'Redis and the database were missed')
+  for (const { worker } of survivors) await worker.stop()
 })
 
-/** What a process that is gone had written down. */
-function read(account: string): Account {
-  const bytes = readFileSync(account)
-  const [begun = 0, stored = 0, kept = 0, refused = 0] =
-    bytes.length < 32 ? [] : new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 32))
-  return { begun, stored, kept, refused }
+/** Views of which the process did not hear what became of them, or which it had only kept. */
+function inDoubt({ begun, stored, refused }: { begun: number; stored: number; refused: number }): number {
+  return begun - stored - refused
 }
 
 async function written(pglite: Awaited<ReturnType<typeof openPglite>>): Promise<Map<number, number>> {
@@ -161,41 +213,4 @@ async function written(pglite: Awaited<ReturnType<typeof openPglite>>): Promise<
     'SELECT product_id AS id, views::int AS views FROM shop.product_views ORDER BY product_id',
   )
   return new Map(rows.map(({ id, views }) => [id, views]))
-}
-
-/**
- * What Redis was told, told by Redis itself: the highest total of each process and product of each generation. Nobody else can say
- * whether an increment was made whose process died before it had the answer.
- */
-async function watch(t: Pick<typeof import('tap').t, 'teardown'>, redis: Awaited<ReturnType<typeof startRedis>>) {
-  const client = redis.client()
-  const monitor = await client.monitor()
-  t.teardown(() => monitor.disconnect())
-  const highest = new Map<string, number>()
-  const taken = new Set<string>()
-  let marker = ''
-  monitor.on('monitor', (_time: string, [command = '', key = '', ...args]: string[]) => {
-    const name = command.toLowerCase()
-    if (name === 'echo') marker = key
-    if (!key.includes(':live:') || taken.has(key)) return
-    // With its batch taken, a generation refuses what comes too late.
-    if (name === 'del') taken.add(key)
-    if (name !== 'zadd') return
-    for (let i = 1; i < args.length; i += 2) {
-      const member = `${key} ${args[i + 1]}`
-      highest.set(member, Math.max(highest.get(member) ?? 0, Number(args[i])))
-    }
-  })
-  return {
-    totals: async (): Promise<Map<number, number>> => {
-      await redis.cli('ECHO', 'all')
-      await pollUntil('the monitor', () => marker === 'all')
-      const totals = new Map<number, number>()
-      for (const [member, total] of highest) {
-        const product = Number(/\+(\d+)$/.exec(member)?.[1])
-        if (!Number.isNaN(product)) totals.set(product, (totals.get(product) ?? 0) + total)
-      }
-      return new Map([...totals].sort(([a], [b]) => a - b))
-    },
-  }
 }
