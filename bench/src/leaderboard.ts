@@ -40,7 +40,7 @@ async function inChunks(one: (i: number) => Promise<unknown>): Promise<void> {
   for (let i = 0; i < MEMBERS; i += CHUNK) await Promise.all(Array.from({ length: CHUNK }, (_, j) => one(i + j)))
 }
 
-/** The ten best and a member's rank among a million, beside the raw commands over a plain sorted set. */
+/** The ten best, a member's rank and its increments among a million, beside the raw commands over a plain sorted set. */
 export const leaderboards: Suite = {
   name: 'leaderboard',
   run: async () => {
@@ -90,6 +90,20 @@ export const leaderboards: Suite = {
         baseline: together('ZREVRANK and ZSCORE, auto-pipelined', rank(pipelined)),
         contenders: [together('rank', ours), together('ZREVRANK without the score', rankAlone(pipelined))],
         goal: 0.8,
+        times: 6_000,
+      })),
+      ...(await compare({
+        name: `increment among ${MEMBERS}, one at a time`,
+        baseline: alone('ZINCRBY, which may count twice', (member) => raw.zincrby('plain', 1, member)),
+        contenders: [alone('increment', (member) => board.increment(member))],
+        goal: 0.6,
+        times: 3_000,
+      })),
+      ...(await compare({
+        name: `increment among ${MEMBERS}, 100 at once`,
+        baseline: together('ZINCRBY, auto-pipelined', (member) => pipelined.zincrby('plain', 1, member)),
+        contenders: [together('increment', (member) => board.increment(member))],
+        goal: 0.5,
         times: 6_000,
       })),
       {

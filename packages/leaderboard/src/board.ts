@@ -49,7 +49,7 @@ export class Board extends Standings {
 
   /** Takes all members off the board. */
   clear(): Promise<void> {
-    return this.desk.call('clear', async () => this.desk.store.clear(await this.place()))
+    return this.desk.call<void>('clear', () => this.#settled((place) => this.desk.store.clear(place)))
   }
 
   /**

@@ -48,7 +48,7 @@ export class MemoryStore implements BoardStore {
     return scores.entries.delete(member)
   }
 
-  async clear(place: Place): Promise<void> {
+  async clear(place: Place): Promise<undefined> {
     this.#boards.delete(keyOf(place))
   }
 

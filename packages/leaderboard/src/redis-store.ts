@@ -1,10 +1,9 @@
-import { type Argument, Gate, isCluster, type Log, loadScript, type RedisClient, type Reply } from '@larder/core'
+import { Gate, isCluster, type Log, loadScript, type RedisClient, type Reply } from '@larder/core'
+import { Frames } from './frames.js'
 import { ServerTime } from './server-time.js'
 import type { Standing } from './standings.js'
 import { type BoardStore, type Change, MOVED, type Place } from './store.js'
 
-const UPDATE = loadScript(import.meta.url, './update.lua')
-const REMOVE = loadScript(import.meta.url, './remove.lua')
 const RANK = loadScript(import.meta.url, './rank.lua')
 const TOP = loadScript(import.meta.url, './top.lua')
 const AROUND = loadScript(import.meta.url, './around.lua')
@@ -22,12 +21,13 @@ export interface RedisStoreOptions {
   readonly clock?: (() => number) | undefined
 }
 
-/** Leaderboards in Redis, one server, Sentinel or Cluster: one command a call, all windows of a board in one slot. */
+/** Leaderboards in Redis, one server, Sentinel or Cluster: one command a call at most, all windows of a board in one slot. */
 export class RedisStore implements BoardStore {
   readonly #gate: Gate
   readonly #namespace: string
   readonly #clock: (() => number) | undefined
   readonly #time: ServerTime
+  readonly #frames: Frames
   /** Whether the client makes inexact numbers of doubles. */
   readonly #rounds: boolean
 
@@ -36,6 +36,12 @@ export class RedisStore implements BoardStore {
     this.#namespace = namespace
     this.#clock = clock
     this.#time = new ServerTime(this.#gate)
+    this.#frames = new Frames(this.#gate, {
+      keys: (place) => this.#keys(place),
+      latch: (place, process) => `${this.#key('frame', place)}:${process}`,
+      clock,
+      moved: (time) => this.#time.learn(time),
+    })
     const { replyMapping } = (isCluster(client) ? client.options.redisOptions : client.options) ?? {}
     this.#rounds = replyMapping === 'resp3'
   }
@@ -49,25 +55,19 @@ export class RedisStore implements BoardStore {
     return this.#clock === undefined ? this.#time.now() : this.#clock()
   }
 
-  async change(place: Place, { member, how, amount }: Change): Promise<number | undefined | typeof MOVED> {
-    const args: Argument[] = [member, how, packed(amount), place.tie]
-    const { period } = place
-    if (period !== undefined && this.#clock === undefined) args.push(period.start, period.end, period.expires)
-    else if (period !== undefined) args.push('', '', period.expires, Math.floor((this.#clock as () => number)()))
-    const reply = await this.#gate.run(UPDATE, this.#keys(place), args)
-    if (reply instanceof Buffer) return reply.readDoubleBE()
-    return reply === null || reply === undefined ? undefined : this.#moved(reply)
+  async change(place: Place, change: Change): Promise<number | undefined | typeof MOVED> {
+    const score = await this.#frames.write(place, change)
+    return Number.isNaN(score) ? undefined : score
   }
 
   async remove(place: Place, member: string): Promise<boolean | typeof MOVED> {
-    const { period } = place
-    const window = period === undefined || this.#clock !== undefined ? [] : [period.start, period.end]
-    const reply = await this.#gate.run(REMOVE, this.#keys(place), [member, ...window])
-    return Array.isArray(reply) ? reply[0] === 1 : this.#moved(reply)
+    const removed = await this.#frames.write(place, { member, how: 'remove', amount: 0 })
+    return removed === MOVED ? MOVED : removed === 1
   }
 
-  async clear(place: Place): Promise<void> {
-    await this.#gate.call('del', this.#keys(place))
+  async clear(place: Place): Promise<typeof MOVED | undefined> {
+    const cleared = await this.#frames.write(place, { member: '', how: 'clear', amount: 0 })
+    return cleared === MOVED ? MOVED : undefined
   }
 
   async top(place: Place, offset: number, count: number): Promise<Standing[]> {
@@ -98,24 +98,17 @@ export class RedisStore implements BoardStore {
     this.#gate.close()
   }
 
-  #moved(time: Reply): typeof MOVED {
-    this.#time.learn(Number(time))
-    return MOVED
-  }
-
-  #board({ name, key }: Place): string {
-    return `${this.#namespace}:board:{${name}}:${key}`
+  #board(place: Place): string {
+    return this.#key('board', place)
   }
 
   #keys(place: Place): [board: string, members: string] {
-    return [this.#board(place), `${this.#namespace}:member:{${place.name}}:${place.key}`]
+    return [this.#board(place), this.#key('member', place)]
   }
-}
 
-function packed(score: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8)
-  bytes.writeDoubleBE(score)
-  return bytes
+  #key(kind: 'board' | 'member' | 'frame', { name, key }: Place): string {
+    return `${this.#namespace}:${kind}:{${name}}:${key}`
+  }
 }
 
 /** Of elements and scores in turn. */

@@ -27,12 +27,15 @@ export const MOVED: unique symbol = Symbol('moved')
 export interface BoardStore {
   /** The time that windows go by, in milliseconds since 1970. */
   now(): number | Promise<number>
-  /** Changes a score and returns what it is then; `undefined` when that would not be finite. */
+  /**
+   * Changes a score and returns what it is then; `undefined` when that would not be finite. This and all that follows until `top` is
+   * carried out at most once, and in the order of its calls.
+   */
   change(place: Place, change: Change): Promise<number | undefined | typeof MOVED>
   /** Whether the member was there. */
   remove(place: Place, member: string): Promise<boolean | typeof MOVED>
   /** Removes all. */
-  clear(place: Place): Promise<void>
+  clear(place: Place): Promise<typeof MOVED | undefined>
   /** So many from a rank on, counted from 0. */
   top(place: Place, offset: number, count: number): Promise<Standing[]>
   rank(place: Place, member: string): Promise<Standing | undefined>

@@ -50,8 +50,13 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
-async function apply(board: Board, model: Model, { what, member, score }: Step): Promise<[unknown, unknown]> {
-  if (what === 'remove') return [await board.remove(member), model.remove(member)]
+/** What the board will answer, and what it should. */
+function apply(
+  board: Board,
+  model: Model,
+  { what, member, score }: Step,
+): [answer: Promise<unknown>, expected: unknown] {
+  if (what === 'remove') return [board.remove(member), model.remove(member)]
   const held = model.score(member)
   if (what === 'increment') model.put(member, (held ?? 0) + score)
   else if (what === 'set' || held === undefined || (what === 'higher' ? score > held : score < held))
@@ -62,7 +67,7 @@ async function apply(board: Board, model: Model, { what, member, score }: Step):
     higher: () => board.set(member, score, { only: 'higher' }),
     lower: () => board.set(member, score, { only: 'lower' }),
   }
-  return [await call[what](), model.score(member)]
+  return [call[what](), model.score(member)]
 }
 
 const runs = process.env.LARDER_NIGHTLY ? 2_000 : 60
@@ -71,12 +76,22 @@ for (const site of await allSites()) {
   t.test(`${site.name}, a board agrees with a sorted array, ties included`, { timeout: 600_000 }, async (t) => {
     const { leaderboards } = await site.open(t)
     let boards = 0
-    const agrees = async (tie: 'first' | 'last', window: 'all' | 'day', steps: Step[]): Promise<void> => {
+    const agrees = async (
+      tie: 'first' | 'last',
+      window: 'all' | 'day',
+      pace: 'one by one' | 'at once',
+      steps: Step[],
+    ): Promise<void> => {
       const board = leaderboards.board(['random', ++boards], { tie, window, keep: 2 })
       const model = new Model(tie)
+      const made: [Promise<unknown>, unknown][] = []
       for (const each of steps) {
-        const [answered, expected] = await apply(board, model, each)
-        if (!Object.is(answered, expected)) throw new Error(`${JSON.stringify(each)}: ${answered}, not ${expected}`)
+        made.push(apply(board, model, each))
+        if (pace === 'one by one') await made.at(-1)?.[0]
+      }
+      for (const [i, [answer, expected]] of made.entries()) {
+        const answered = await answer
+        if (!Object.is(answered, expected)) throw new Error(`${JSON.stringify(steps[i])}: ${answered}, not ${expected}`)
       }
       const all = model.standings()
       t.strictSame(await board.top(100), all)
@@ -88,7 +103,13 @@ for (const site of await allSites()) {
       }
     }
     const steps = fc.array(step, { minLength: 1, maxLength: 60 })
-    const property = fc.asyncProperty(fc.constantFrom('first', 'last'), fc.constantFrom('all', 'day'), steps, agrees)
+    const property = fc.asyncProperty(
+      fc.constantFrom('first', 'last'),
+      fc.constantFrom('all', 'day'),
+      fc.constantFrom('one by one', 'at once'),
+      steps,
+      agrees,
+    )
     await fc.assert(property, { numRuns: runs })
   })
 }

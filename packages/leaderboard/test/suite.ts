@@ -59,6 +59,49 @@ function scores(t: Test, site: Site): void {
     t.equal(lines(await board.around('d', 100), 1), 'a 9, b 8, c 7, d 6, e 5, f 4, g 3')
   })
 
+  t.test('pages may begin far behind the end, and be longer than the board', async (t) => {
+    const board = (await site.open(t)).leaderboards.board('far')
+    await fill(board, { a: 2, b: 1 })
+    const most = Number.MAX_SAFE_INTEGER
+    for (const offset of [2, 2 ** 32, 2 ** 53 - 2, most]) t.strictSame(await board.top(10, { offset }), [])
+    t.strictSame(await board.top(most, { offset: most }), [])
+    t.equal(lines(await board.top(most)), 'a 2, b 1')
+    t.equal(lines(await board.top(most, { offset: 1 }), 2), 'b 1')
+    t.equal(lines(await board.around('b', most)), 'a 2, b 1')
+  })
+
+  t.test('changes that are made at once are made in their order', async (t) => {
+    const board = (await site.open(t)).leaderboards.board('order')
+    const answers = await Promise.all([
+      board.set('a', 5),
+      board.increment('a'),
+      board.increment('b', 6),
+      board.remove('a'),
+      board.remove('a'),
+      board.set('a', 1, { only: 'higher' }),
+      board.set('a', 0, { only: 'higher' }),
+      board.increment('c', 6),
+      board.clear(),
+      board.increment('b'),
+      board.increment('a'),
+      board.remove('b'),
+      board.increment('b'),
+    ])
+    t.strictSame(answers, [5, 6, 6, true, false, 1, 1, 6, undefined, 1, 1, true, 1])
+    t.equal(lines(await board.top(9)), 'a 1, b 1')
+    t.equal(await board.count(), 2)
+    t.strictSame(await Promise.all([board.remove('a'), board.remove('b'), board.remove('b')]), [true, true, false])
+    t.equal(await board.count(), 0)
+  })
+
+  t.test('a sum that is none spoils nothing of what is made at once with it', async (t) => {
+    const board = (await site.open(t)).leaderboards.board('spoilt')
+    await board.set('a', Number.MAX_VALUE)
+    const [code, score] = await Promise.all([codeOf(board.increment('a', Number.MAX_VALUE)), board.increment('b')])
+    t.strictSame([code, score], ['LARDER_LEADERBOARD_INVALID_SCORE', 1])
+    t.equal(lines(await board.top(9)), `a ${Number.MAX_VALUE}, b 1`)
+  })
+
   t.test('who is removed has no rank, and begins at 0 again', async (t) => {
     const board = (await site.open(t)).leaderboards.board('removal')
     await fill(board, { a: 3, b: 2, c: 1 })

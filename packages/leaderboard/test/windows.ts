@@ -62,6 +62,40 @@ export function rollsOver(t: Test, site: Site): void {
     t.equal(await board.increment('ann'), 2)
   })
 
+  t.test('clocks that change by half an hour, or over midnight, in both directions', async (t) => {
+    const opened = await openAt(t, site, '2024-04-07T00:00:00Z')
+    const lengths = async (time: string, timeZone: string) => {
+      opened.set(time)
+      return {
+        day: await hours(opened, { window: 'day', timeZone }),
+        week: await hours(opened, { window: 'week', timeZone }),
+        month: await hours(opened, { window: 'month', timeZone }),
+      }
+    }
+    const april = await lengths('2024-04-07T00:00:00Z', 'Australia/Lord_Howe')
+    t.strictSame(april, { day: 24.5, week: 168.5, month: 720.5 })
+    const october = await lengths('2024-10-06T00:00:00Z', 'Australia/Lord_Howe')
+    t.strictSame(october, { day: 23.5, week: 167.5, month: 743.5 })
+    // Midnight is left out in spring, and comes twice in autumn.
+    t.strictSame(await lengths('2023-10-01T12:00:00Z', 'America/Asuncion'), { day: 23, week: 167, month: 743 })
+    t.strictSame(await lengths('2023-03-25T12:00:00Z', 'America/Asuncion'), { day: 25, week: 169, month: 745 })
+    t.strictSame(await lengths('2024-04-26T12:00:00Z', 'Africa/Cairo'), { day: 23, week: 167, month: 719 })
+    t.strictSame(await lengths('2024-10-31T12:00:00Z', 'Africa/Cairo'), { day: 25, week: 169, month: 745 })
+
+    const cairo = opened.leaderboards.board('cairo', { window: 'day', timeZone: 'Africa/Cairo' })
+    opened.set('2024-10-31T20:59:59.999Z')
+    await cairo.increment('ann')
+    opened.set('2024-10-31T21:00:00Z')
+    t.equal(await cairo.increment('ann'), 2, 'it is 23:00 for the second time')
+    opened.set('2024-10-31T22:00:00Z')
+    t.equal(await cairo.increment('ann'), 1, 'midnight')
+    opened.set('2024-04-25T21:59:59.999Z')
+    await cairo.increment('ann')
+    opened.set('2024-04-25T22:00:00Z')
+    t.equal(await cairo.increment('ann'), 1, 'after 23:59 comes 1:00')
+    t.strictSame((await cairo.window())?.start, new Date('2024-04-25T22:00:00Z'))
+  })
+
   t.test('weeks begin on Monday, months on the first', async (t) => {
     const opened = await openAt(t, site, '2024-12-31T12:00:00Z')
     const week = opened.leaderboards.board('w', { window: 'week' })
