@@ -12,10 +12,13 @@ export class Counter extends EntryBuffer<number> {
    * @throws `LARDER_WRITE_BEHIND_FULL` or `LARDER_WRITE_BEHIND_UNAVAILABLE`: it was not counted
    * @example await views.increment(product.id)
    */
-  async increment(key: EntryKey, by: number = 1): Promise<Acknowledged> {
-    if (!Number.isSafeInteger(by))
+  increment(key: EntryKey, by: number = 1): Promise<Acknowledged> {
+    try {
+      if (Number.isSafeInteger(by)) return this.add(entryKey(key), by)
       throw new InvalidValueError(`Expected an increment to be a whole number, got ${String(by)}`)
-    return this.add(entryKey(key), by)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** What was added to the key, by all processes, and is not flushed yet. */

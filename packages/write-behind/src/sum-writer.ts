@@ -9,8 +9,16 @@ const TRUST = 1_800_000
 /** A process may add this part of the room that it last saw before it looks again. */
 const SHARE = 8
 
+/** What this process has added to a key, or taken from it, in this generation. */
+interface Member {
+  readonly name: string
+  total: number
+  written: boolean
+}
+
 /** Total and name of each member of a frame, and how many of them are new. */
 interface Members {
+  readonly list: Member[]
   readonly args: Argument[]
   readonly fresh: number
 }
@@ -30,8 +38,9 @@ export class SumWriter {
   readonly #every: number
   readonly #clock = new Clock()
   #generation = ''
-  /** What this process has written in this generation, by member. */
-  #totals = new Map<string, number>()
+  /** By key. */
+  #added = new Map<string, Member>()
+  #taken = new Map<string, Member>()
   #allowance = 0
   /** What waits, as last heard, and what was added here since. */
   #size = 0
@@ -57,25 +66,20 @@ export class SumWriter {
     this.#doubted = entries
     for (;;) {
       const members = this.#members(entries)
-      const trusted = this.#clock.now() < this.#trustedUntil
-      if (trusted && members.fresh <= this.#allowance && (await this.#add(members))) {
-        this.#allowance -= members.fresh
-        this.#size += members.fresh
-        return this.#stored(members, this.#size)
+      if (members.fresh <= this.#allowance && this.#clock.now() < this.#trustedUntil) {
+        // Without looking; it fails when the generation was taken.
+        const args = [this.#keys.live(this.#generation), 'GT', this.#frame, this.#process, ...members.args]
+        try {
+          await this.#gate.call('zadd', args)
+          this.#allowance -= members.fresh
+          this.#size += members.fresh
+          return this.#stored(members, this.#size)
+        } catch (error) {
+          if (!(error instanceof Error && error.message.startsWith('WRONGTYPE'))) throw error
+        }
       }
       const written = await this.#count(members, limit)
       if (written) return written
-    }
-  }
-
-  /** Without looking; `false` when the generation was taken. */
-  async #add({ args }: Members): Promise<boolean> {
-    try {
-      await this.#gate.call('zadd', [this.#keys.live(this.#generation), 'GT', this.#frame, this.#process, ...args])
-      return true
-    } catch (error) {
-      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false
-      throw error
     }
   }
 
@@ -100,31 +104,43 @@ export class SumWriter {
     if (untaken === '1' && this.#generation !== '') this.orphan = this.#generation
     if (applied) this.#stored(members, undefined)
     this.#generation = generation
-    this.#totals = new Map()
+    this.#added = new Map()
+    this.#taken = new Map()
     this.#trustedUntil = Number.NEGATIVE_INFINITY
     return applied ? { state: 'stored', size: undefined } : undefined
   }
 
-  #stored({ args }: Members, size: number | undefined): Written {
+  #stored({ list, args }: Members, size: number | undefined): Written {
     this.#doubted = undefined
-    for (let i = 0; i < args.length; i += 2) this.#totals.set(args[i + 1] as string, args[i] as number)
+    for (let i = 0; i < list.length; i++) {
+      const member = list[i] as Member
+      member.total = args[2 * i] as number
+      member.written = true
+    }
     return { state: 'stored', size }
   }
 
   #members(entries: readonly Entry[]): Members {
+    const list: Member[] = []
     const args: Argument[] = []
     let fresh = 0
     for (const { key, value } of entries) {
       const amount = value as number
-      const member = this.#member(key, amount)
-      const total = this.#totals.get(member)
-      if (total === undefined) fresh++
-      args.push((total ?? 0) + Math.abs(amount), member)
+      const member = this.#member(key, amount < 0)
+      if (!member.written) fresh++
+      list.push(member)
+      args.push(member.total + Math.abs(amount), member.name)
     }
-    return { args, fresh }
+    return { list, args, fresh }
   }
 
-  #member(key: string, amount: number): string {
-    return `${this.#process}${amount < 0 ? '-' : '+'}${key}`
+  #member(key: string, negative: boolean): Member {
+    const members = negative ? this.#taken : this.#added
+    let member = members.get(key)
+    if (!member) {
+      member = { name: `${this.#process}${negative ? '-' : '+'}${key}`, total: 0, written: false }
+      members.set(key, member)
+    }
+    return member
   }
 }
