@@ -50,7 +50,9 @@ const views = app.writeBehind.counter('views', {
   },
 })
 subscribe('larder:write-behind', (event) => {
-  if ((event as WriteBehindEvent).type === 'failed') account.tally('failed')
+  if ((event as WriteBehindEvent).type !== 'failed') return
+  account.tally('failed')
+  account.record()
 })
 const unsent = (): number => app.writeBehind.states.reduce((sum, { values }) => sum + (values.unsent ?? 0), 0)
 
