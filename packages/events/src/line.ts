@@ -3,6 +3,9 @@ import type { Link } from './link.js'
 import { Parcel } from './parcel.js'
 import type { TopicListener } from './store.js'
 
+/** Messages that are known again: more than a publisher's client sends again after a lost connection. */
+const REMEMBERED = 1_000
+
 /** What this process hears of one channel, and what it has missed of it. */
 export class Line {
   readonly channel: string
@@ -18,6 +21,8 @@ export class Line {
   /** Mark of the last message that was heard, or of the last one before anything was. */
   #last: string | undefined
   #heard = false
+  /** Marks of messages that were heard, the oldest first. */
+  readonly #marks = new Set<string>()
 
   constructor(channel: string, key: string, slot: number) {
     this.channel = channel
@@ -64,7 +69,19 @@ export class Line {
     const gap = this.#last !== undefined && this.#last !== before
     this.#last = mark
     this.#heard = true
+    if (this.#isKnown(mark)) {
+      // Its publisher lost the answer, and its client sent it again.
+      if (gap) for (const listener of this.listeners) listener.missed()
+      return
+    }
     const parcel = new Parcel(text, text, '')
     for (const listener of this.listeners) listener.heard(parcel, gap)
+  }
+
+  #isKnown(mark: string): boolean {
+    if (this.#marks.has(mark)) return true
+    this.#marks.add(mark)
+    if (this.#marks.size > REMEMBERED) this.#marks.delete(this.#marks.values().next().value as string)
+    return false
   }
 }

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { groupEnds } from './group-ends.js'
+import { groupFailures } from './group-failures.js'
 import { groups } from './groups.js'
 import { allSites } from './setup.js'
 import { streams } from './streams.js'
@@ -9,5 +11,7 @@ for (const site of await allSites()) {
     topics(t, site)
     streams(t, site)
     groups(t, site)
+    groupFailures(t, site)
+    groupEnds(t, site)
   })
 }

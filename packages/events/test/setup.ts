@@ -1,6 +1,16 @@
 import events, { type Events, type EventsOptions } from '@larder/events'
-import { type Site as SharedSite, sitesOf, type T, uniqueNamespace } from '@larder/test-redis'
+import {
+  type RedisServer,
+  type Site as SharedSite,
+  sitesOf,
+  startProxy,
+  startRedis,
+  type T,
+  type TcpProxy,
+  uniqueNamespace,
+} from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
 
 export { client, codeOf, type T } from '@larder/test-redis'
 
@@ -59,4 +69,26 @@ export const positive = {
       typeof value === 'number' && value > 0 ? { value } : { issues: [{ message: 'not a number over 0' }] },
     types: undefined as { input: number; output: number } | undefined,
   },
+}
+
+/** A server of the test's own. */
+export async function start(t: T): Promise<RedisServer> {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  return server
+}
+
+/** A proxy before it. */
+export async function behind(t: T, server: RedisServer): Promise<TcpProxy> {
+  const proxy = await startProxy(server)
+  t.teardown(() => proxy.stop())
+  return proxy
+}
+
+/** A client that reaches the server through the proxy. */
+export function far(t: T, proxy: TcpProxy): Redis {
+  const redis = new Redis(proxy.url, { retryStrategy: () => 20 })
+  redis.on('error', () => {})
+  t.teardown(() => redis.disconnect())
+  return redis
 }
