@@ -1,3 +1,4 @@
+import { invalidOption } from '@larder/core'
 import type { LockEvent, LockKind } from './channel.js'
 import { locksChannel } from './channel.js'
 import { ReplicasError, TimeoutError, UnavailableError } from './errors.js'
@@ -50,7 +51,7 @@ export class Acquirer {
     routine?: (lock: Lock) => T | PromiseLike<T>,
   ): Promise<T> {
     const run = typeof options === 'function' ? options : routine
-    if (typeof run !== 'function') throw new TypeError('Expected a routine to run with the lock')
+    if (typeof run !== 'function') throw invalidOption('routine', 'a function', run)
     const lock = await this.acquire(typeof options === 'function' ? undefined : options)
     try {
       return await run(lock)

@@ -71,7 +71,8 @@ export function routines(t: Test, site: Site): void {
     })
     t.equal(result, 'done')
     t.equal(await locks.using('key', () => 5), 5)
-    t.equal(await codeOf(locks.using('key', undefined as never)), 'TypeError: Expected a routine to run with the lock')
+    t.equal(await codeOf(locks.using('key', undefined as never)), 'LARDER_INVALID_OPTION')
+    t.equal(await codeOf(locks.using('key', {}, undefined as never)), 'LARDER_INVALID_OPTION')
     t.ok(await locks.tryAcquire('key'))
   })
 
