@@ -1,5 +1,6 @@
 import { encodeTag, feedChannel, type Namespace, namespaceTag } from '@larder/core'
 import { pollUntil, type RedisServer, startProxy, startRedis, uniqueNamespace } from '@larder/test-redis'
+import type { RedisOptions } from 'ioredis'
 import t, { type Test } from 'tap'
 import { busy, client, Ear, Journal, namespaceOf, splitClient, type T, trusted } from './setup.js'
 
@@ -61,6 +62,16 @@ t.test('whatever changes an entry or a tag is heard: SET, DEL, expiry, eviction,
   await server.cli('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-random')
   await server.cli('CONFIG', 'SET', 'maxmemory', 1)
   await ear.until('last')
+})
+
+t.test('a client that maps replies as RESP3 says hears like any other', async (t) => {
+  const server = await serverOf(t)
+  const options: RedisOptions = { replyMapping: 'resp3' }
+  const namespace = namespaceOf(t, client(t, server, options))
+  const ear = Ear.of(t, namespace)
+  await trusted(namespace)
+  await server.cli('SET', namespace.entryKey('a'), 1)
+  await ear.until('a')
 })
 
 t.test('FLUSHALL and FLUSHDB change everything', async (t) => {

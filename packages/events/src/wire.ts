@@ -33,6 +33,8 @@ export class Wire {
     this.#options = options
     this.redis = options.node.duplicate({
       protocol: options.protocol,
+      // Whatever the client has: the other one is refused with protocol 2, and what is read here is the same with both.
+      replyMapping: 'legacy',
       lazyConnect: true,
       enableReadyCheck: false,
       enableOfflineQueue: false,

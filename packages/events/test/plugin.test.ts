@@ -5,6 +5,7 @@ import { askState } from '@larder/core'
 import plugin, { type Events, type EventsEvent, events, InvalidPayloadError, UnavailableError } from '@larder/events'
 import { pollUntil, sharedRedis, uniqueNamespace } from '@larder/test-redis'
 import fastify from 'fastify'
+import type { RedisOptions } from 'ioredis'
 import t from 'tap'
 import { client, open, payloads, take } from './setup.js'
 
@@ -36,9 +37,15 @@ t.test('it uses the client of @fastify/redis, and leaves it open', async (t) => 
   t.equal(await redis.ping(), 'PONG')
 })
 
-t.test('a client with a key prefix, auto-pipelining or RESP2 works as well', async (t) => {
+t.test('a client with a key prefix, auto-pipelining, RESP2 or the replies of RESP3 works as well', async (t) => {
   const server = await sharedRedis()
-  for (const options of [{ keyPrefix: 'app:' }, { enableAutoPipelining: true }, { protocol: 2 as const }]) {
+  const all: RedisOptions[] = [
+    { keyPrefix: 'app:' },
+    { enableAutoPipelining: true },
+    { protocol: 2 },
+    { replyMapping: 'resp3' },
+  ]
+  for (const options of all) {
     const { events } = await open(t, { redis: client(t, server, options) })
     const stream = events.stream<number>('orders')
     const subscription = events.subscribe('orders')

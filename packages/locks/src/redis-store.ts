@@ -143,7 +143,7 @@ export class RedisStore implements LockStore {
     // Until the answer is heard, a retry uses the same and nobody else does.
     claim.latch ??= this.#slots.latch(resource.slot)
     const { latch } = claim
-    let reply: Reply = thin ? await this.#drops.run([resource.place, latch], [claim.member], resource.slot, itself) : 0
+    let reply = thin ? await this.#drops.run([resource.place, latch], [claim.member], resource.slot, Number) : 0
     if (reply !== 1) reply = await this.#end(claim, [latch])
     this.#slots.at(resource.slot).latches.push(latch)
     claim.latch = undefined
@@ -166,7 +166,8 @@ export class RedisStore implements LockStore {
       const answer = (replies: Reply): void => {
         if (!Array.isArray(replies)) return
         for (const [i, index] of group.entries()) {
-          tell(index, replies[i] === 1 ? 'extended' : replies[i] === 0 ? 'expired' : 'stolen', since)
+          const found = Number(replies[i])
+          tell(index, found === 1 ? 'extended' : found === 0 ? 'expired' : 'stolen', since)
         }
       }
       // An answer after the deadline is still true: the lease began when it was asked for.
@@ -195,15 +196,15 @@ export class RedisStore implements LockStore {
     const reply = await this.#gate.run(ACQUIRE, keys, [member, ttl, slot.seen, arrival, this.#prefix, this.#deaf])
     if (!Array.isArray(reply)) return REFUSED
     const [after, what, again] = reply
-    const lost = again === 1
-    if (after === 0) return granted(ask, slot, String(what), { since, thin: false, lost })
+    const lost = Number(again) === 1
+    if (Number(after) === 0) return granted(ask, slot, String(what), { since, thin: false, lost })
     return { state: 'queued', after: Number(after), arrival: String(what), asked: since, lost }
   }
 
-  #end({ resource, member }: Claim, latch: [] | [string]): Promise<Reply> {
+  async #end({ resource, member }: Claim, latch: [] | [string]): Promise<number> {
     const { fence, seen } = this.#slots.at(resource.slot)
     const keys = [resource.place, resource.queue, fence, ...latch]
-    return this.#gate.run(RELEASE, keys, [member, seen, this.#prefix, this.#deaf])
+    return Number(await this.#gate.run(RELEASE, keys, [member, seen, this.#prefix, this.#deaf]))
   }
 
   /** The indices of leases that one command may prolong: all, or on Cluster those of a slot. */
@@ -224,10 +225,6 @@ function granted(ask: Ask, slot: Slot, token: string, about: Pick<Grant, 'since'
   if (token > slot.seen) slot.seen = token
   const had = ask.arrival === undefined || ask.arrival === LAST ? 'free' : 'asked'
   return { state: 'granted', claim: ask, token, since, until: since + ask.ttl, thin, had, lost }
-}
-
-function itself<T>(reply: T): T {
-  return reply
 }
 
 function chunks<T>(items: T[], size: number): T[][] {

@@ -98,6 +98,8 @@ export class Subscriber {
     }
     const redis = node.duplicate({
       protocol: 2,
+      // Whatever the client has: the other one is refused with this protocol.
+      replyMapping: 'legacy',
       lazyConnect: true,
       enableReadyCheck: false,
       enableOfflineQueue: false,

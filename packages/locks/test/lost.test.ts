@@ -7,7 +7,7 @@ import { MemoryStore } from '../dist/memory-store.js'
 import { resolveOptions } from '../dist/options.js'
 import { Queue } from '../dist/queue.js'
 import { Renewal } from '../dist/renewal.js'
-import { start } from './faults.js'
+import { behind, far, start, warm } from './faults.js'
 import { client, codeOf, lost, open } from './setup.js'
 
 const TTL = 600
@@ -132,6 +132,21 @@ t.test(
     t.equal(await lock.release(), 'released')
   },
 )
+
+t.test('whose holder was told that it is lost is not released, although Redis kept it a little longer', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const { locks } = await open(t, { redis: far(t, proxy), deadline: '5s' })
+  await warm(locks)
+  // Redis hears of it late, so its lease ends later than here.
+  proxy.delay(200)
+  const lock = await locks.acquire('key', { ttl: TTL, renew: false })
+  proxy.delay(0)
+  await lost(lock)
+  t.equal(await locks.tryAcquire('key'), undefined)
+  t.equal(await lock.release(), 'expired')
+  t.ok(await locks.tryAcquire('key'))
+})
 
 t.test('a renewal that Redis refuses is tried again in time', async (t) => {
   const server = await start(t)

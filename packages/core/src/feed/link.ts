@@ -66,6 +66,8 @@ export class Link {
     this.#options = options
     this.#redis = options.node.duplicate({
       protocol: 2,
+      // Whatever the client has: the other one is refused with this protocol.
+      replyMapping: 'legacy',
       lazyConnect: true,
       enableReadyCheck: false,
       enableOfflineQueue: false,

@@ -51,8 +51,18 @@ export function leases(t: Test, site: Site): void {
     t.equal(await lock.release(), 'expired')
   })
 
+  t.test('who looks at the signal only after the loss finds it aborted', async (t) => {
+    const one = await site.open(t)
+    const lock = await one.locks.acquire('key', { ttl: 100, renew: false })
+    await pass(one, 150)
+    t.equal(lock.signal.aborted, true)
+    t.match(lock.signal.reason, { code: 'LARDER_LOCKS_LOST' })
+  })
+
   t.test('a lease that has ended can neither be released nor extended from its successor', async (t) => {
     const one = await site.open(t)
+    // The record of this release is no record of the next one.
+    await one.locks.using('key', () => {})
     const lock = await one.locks.acquire('key', { ttl: 50, renew: false })
     await lost(lock)
     t.equal(await lock.extend('1m'), 'expired')
