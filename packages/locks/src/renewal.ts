@@ -101,7 +101,7 @@ export class Renewal {
 
   /** Sees to it that what is due of a lease is not missed. */
   #watch(lease: Kept): void {
-    this.#due(lease.renew ? Math.min(lease.renewAt, lease.deadline) : lease.deadline)
+    this.#due(Math.min(lease.renewAt, lease.deadline))
   }
 
   #due(at: number): void {

@@ -139,24 +139,60 @@ t.test('whose holder was told that it is lost is not released, although Redis ke
   const { locks } = await open(t, { redis: far(t, proxy), deadline: '5s' })
   await warm(locks)
   // Redis hears of it late, so its lease ends later than here.
-  proxy.delay(200)
+  proxy.delay(200, 'toServer')
   const lock = await locks.acquire('key', { ttl: TTL, renew: false })
-  proxy.delay(0)
+  proxy.delay(0, 'toServer')
   await lost(lock)
   t.equal(await locks.tryAcquire('key'), undefined)
   t.equal(await lock.release(), 'expired')
   t.ok(await locks.tryAcquire('key'))
 })
 
+t.test('a lease that was prolonged after its holder was told that it is lost is given back', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const near = await open(t, { redis: client(t, server) })
+  const { locks } = await open(t, { redis: far(t, proxy), namespace: near.namespace, deadline: '5s' })
+  await warm(locks)
+  const lock = await locks.acquire('key', { ttl: 200, renew: false })
+  t.equal(await lock.extend(), 'extended')
+  proxy.delay(400)
+  const extending = lock.extend('1h')
+  await lost(lock)
+  t.equal(await extending, 'expired')
+  proxy.delay(0)
+  t.ok(await near.locks.acquire('key'))
+})
+
+t.test('nor does a renewal whose answer came too late keep the lock from others', async (t) => {
+  const server = await start(t)
+  const proxy = await behind(t, server)
+  const near = await open(t, { redis: client(t, server) })
+  const { locks } = await open(t, { redis: far(t, proxy), namespace: near.namespace, deadline: '30s' })
+  await warm(locks)
+  const ttl = 4_500
+  const lock = await locks.acquire('key', { ttl })
+  t.equal(await lock.extend(), 'extended')
+  const begun = performance.now()
+  proxy.delay(0.8 * ttl)
+  const waiting = near.locks.acquire('key', { wait: '30s' })
+  await lost(lock)
+  await waiting
+  const took = performance.now() - begun
+  t.ok(took < 1.25 * ttl, `${took} ms: before the renewed lease would have ended`)
+})
+
 t.test('a renewal that Redis refuses is tried again in time', async (t) => {
   const server = await start(t)
   const { locks } = await open(t, { redis: client(t, server) })
-  const lock = await locks.acquire('key', { ttl: TTL })
+  const ttl = 1_500
+  const lock = await locks.acquire('key', { ttl })
   const set = (to: string) => server.cli('CONFIG', 'SET', 'min-replicas-to-write', to)
   await set('1')
-  await sleep(TTL / 2)
+  // Longer than until the next renewal, which would be too late after it.
+  await sleep(0.75 * ttl)
   await set('0')
-  await sleep(TTL)
+  await sleep(ttl)
   t.equal(lock.held, true)
   t.equal(await lock.release(), 'released')
 })

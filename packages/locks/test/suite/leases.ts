@@ -18,9 +18,9 @@ export function leases(t: Test, site: Site): void {
     const one = await site.open(t)
     const other = await site.peer(t, one)
     const first = await other.locks.acquire('key')
-    const kept = one.locks.acquire('key', { ttl: 400 })
+    const kept = one.locks.acquire('key', { ttl: 300 })
     await site.queued(one, 1)
-    const ending = one.locks.acquire('key', { ttl: 400, renew: false })
+    const ending = one.locks.acquire('key', { ttl: 300, renew: false })
     await site.queued(one, 2)
     await first.release()
     const held = await kept
