@@ -3,8 +3,20 @@ import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 import { SESSION_COOKIE } from './user.js'
 
+/** The metrics plugin leaves its route out, as most applications want it; this one shows all that it has. */
+const METRICS = {
+  tags: ['operation'],
+  summary: 'What Prometheus reads',
+  response: {
+    200: { description: 'Series of this process', content: { 'text/plain': { schema: { type: 'string' } } } },
+  },
+}
+
 /** Describes every route that is registered after it, as OpenAPI at `/documentation/json` and as a page at `/documentation`. */
 export const openApi = fp(async (app) => {
+  app.addHook('onRoute', (route) => {
+    if (route.url === '/metrics') route.schema = METRICS
+  })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

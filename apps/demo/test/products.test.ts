@@ -77,6 +77,12 @@ t.test('a change of nothing that may be changed is refused, and says what may', 
   }
 })
 
+t.test('the documentation has every route of the API, also that of a plugin', async (t) => {
+  const { paths } = (await app.inject('/documentation/json')).json<{ paths: Record<string, object> }>()
+  for (const path of ['/products', '/orders', '/events/orders', '/metrics', '/leaderboards/{board}'])
+    t.ok(paths[path], path)
+})
+
 t.test('every error has one shape, and what nobody foresaw tells nothing', async (t) => {
   await database.query('ALTER TABLE shop.cart_items RENAME TO elsewhere')
   const cases = [
