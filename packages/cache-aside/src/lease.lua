@@ -11,8 +11,15 @@ if type(value) == 'table' then value = false end
 if value then
   local head = string.sub(value, 1, 2)
   if (head == 'L1' or head == 'W1') and #value == 18 then
-    -- One that does not end by itself is foreign: nobody would ever end the wait for it.
+    -- The caller's own: its client asked a second time, since the connection was lost with the first answer.
+    if value == ARGV[1] then return { 1 } end
     local left = redis.call('PTTL', KEYS[1])
+    -- Nobody is given that long: the server's clock was set back, and whoever left it may be dead. Who lives renews it.
+    if left > 10 * ARGV[2] then
+      left = tonumber(ARGV[2])
+      redis.call('PEXPIRE', KEYS[1], left)
+    end
+    -- One that does not end by itself is foreign: nobody would ever end the wait for it.
     if left >= 0 then return { 0, false, math.max(left, 1) } end
   end
   if (head == 'E1' or head == 'X1') and #value >= 64 and string.sub(value, 5, 12) ~= ARGV[3] then return { 0, value } end

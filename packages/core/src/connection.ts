@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { RedisClient } from './breaker.js'
+import { isCluster } from './client.js'
 import { InvalidOptionError } from './errors.js'
 import { invalidOption } from './options.js'
 
@@ -25,11 +26,18 @@ export function isClient(value: unknown): value is RedisClient {
 /**
  * The client that option `redis` names; `undefined` for memory.
  *
- * @throws `LARDER_INVALID_OPTION` for anything else, or a namespace that `@fastify/redis` does not have
+ * @throws `LARDER_INVALID_OPTION` for anything else, a namespace that `@fastify/redis` does not have, or a Cluster that reads from replicas
  */
 export function resolveClient(fastify: FastifyInstance, option: unknown, plugin: string): RedisClient | undefined {
   const client = find(fastify, option, plugin)
   if (client === undefined) return undefined
+  // A replica may not have what was acknowledged a moment ago, a deletion or a logout, and nobody would learn of it.
+  if (isCluster(client) && (client.options.scaleReads ?? 'master') !== 'master')
+    throw invalidOption(
+      'redis',
+      "a Cluster that reads from its masters, `scaleReads: 'master'`",
+      client.options.scaleReads,
+    )
   const known = clients.get(fastify.server) ?? new Set()
   clients.set(fastify.server, known.add(client))
   return client

@@ -1,7 +1,7 @@
 import { decorate, json, OptionReader, parseDuration, parseSize, type RedisOption, resolveClient } from '@larder/core'
 import { startRedis } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import { client } from './setup.js'
 
@@ -209,4 +209,19 @@ t.test('what is no client of ioredis is refused', async (t) => {
     })
   const lazy = new Redis({ lazyConnect: true })
   t.equal(resolveClient(app, lazy, '@larder/x'), lazy, 'it need not be connected')
+})
+
+t.test('a Cluster that reads from replicas is refused: they may not have what was acknowledged', async (t) => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  const nodes = [{ host: '127.0.0.1', port: 1 }]
+  for (const scaleReads of ['slave', 'all', () => []] as const) {
+    const redis = new Cluster(nodes, { lazyConnect: true, scaleReads })
+    t.throws(() => resolveClient(app, redis, '@larder/x'), {
+      code: 'LARDER_INVALID_OPTION',
+      message: /`redis` to be a Cluster that reads from its masters, `scaleReads: 'master'`/,
+    })
+  }
+  const redis = new Cluster(nodes, { lazyConnect: true })
+  t.equal(resolveClient(app, redis, '@larder/x'), redis)
 })
