@@ -48,6 +48,7 @@ export function timeouts(t: Test, site: Site): void {
     const entry = await cache.entry('key', gate.load, { timeout: { soft: 20 } })
     t.equal(entry.value, 'old')
     t.equal(entry.state, 'stale')
+    await gate.begun()
     gate.open('new')
     await pollUntil('the new value', async () => (await cache.get('key')) === 'new')
     t.equal(gate.calls, 1)
