@@ -23,7 +23,7 @@ export function dress(reply: FastifyReply, found: FoundPage, conditions: Conditi
     return undefined
   }
   reply.code(head.status)
-  for (const [name, value] of page.pairs) put(reply, name, value)
+  for (const [name, value] of Object.entries(head.fields)) put(reply, name, value)
   reply.header('age', String(Math.floor(ageOf(found) / 1_000)))
   return page.body.length > 0 ? page.body : undefined
 }

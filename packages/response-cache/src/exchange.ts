@@ -94,24 +94,16 @@ export class Exchange {
     outlet.serve(this.desk, this.request, this.reply, { found, happened, result, begun })
   }
 
-  /** Looks further than this process, and answers by what it finds. */
-  find(): void {
-    this.#find().catch((error) => this.reply.send(error))
-  }
-
   /** Asks the cache, and waits there for whoever leads, or leads. */
-  async #find(): Promise<void> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      try {
-        await this.#look()
-        return
-      } catch (error) {
+  find(attempt = 1): void {
+    this.#look()
+      .catch((error) => {
         if (this.lead) return
-        if (error instanceof AbandonedError) continue
-        return this.run({ fwd: this.fwd, collapsed: true })
-      }
-    }
-    this.run({ fwd: this.fwd })
+        const again = error instanceof AbandonedError && attempt < ATTEMPTS
+        if (again) this.find(attempt + 1)
+        else this.run({ fwd: this.fwd, collapsed: true })
+      })
+      .catch((error) => this.reply.send(error))
   }
 
   async #look(): Promise<void> {

@@ -31,13 +31,20 @@ interface Sent {
   readonly bare: boolean
 }
 
+const SENT: unique symbol = Symbol('larder.response-cache.sent')
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    [SENT]?: Sent | undefined
+  }
+}
+
 /** Where the pages of one route go out. */
 export class Outlet {
   /** Pattern of the route. */
   readonly pattern: string
   /** The symbol of trailers, where hits need not pass through Fastify; `undefined` until the first one. */
   #direct: symbol | false | undefined
-  readonly #sent = new WeakMap<FastifyRequest, Sent>()
 
   constructor(pattern: string) {
     this.pattern = pattern
@@ -61,12 +68,12 @@ export class Outlet {
     }
     const body = dress(reply, found, conditions)
     this.tell(desk, request, reply, happened, result, begun)
-    this.#sent.set(request, {
+    request[SENT] = {
       status: reply.statusCode,
       encoding: reply.getHeader('content-encoding'),
       body: body ?? null,
       bare: found.page.head.fields['content-type'] === undefined,
-    })
+    }
     reply.send(body)
   }
 
@@ -75,7 +82,7 @@ export class Outlet {
    * is not made twice. Another status or coding is theirs, and so is what they say to it.
    */
   leave(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
-    const sent = this.#sent.get(request)
+    const sent = request[SENT]
     if (sent === undefined || sent.status !== reply.statusCode) return payload
     if (sent.encoding !== reply.getHeader('content-encoding')) return payload
     if (sent.bare) reply.removeHeader('content-type')
@@ -84,7 +91,7 @@ export class Outlet {
 
   /** An error is sent instead. */
   forget(request: FastifyRequest): void {
-    this.#sent.delete(request)
+    request[SENT] = undefined
   }
 
   /** The field and the event of how a request was answered. */

@@ -20,21 +20,19 @@ export class Page {
   readonly kind = 'page'
   readonly head: PageHead
   readonly body: string | Buffer
-  /** The fields in pairs, and whether one of them is `Vary`: a hit writes them. */
-  readonly pairs: readonly (readonly [string, string | string[]])[]
-  /** Whether the body is text of ASCII alone, which Node writes at less cost when it is told so. */
-  readonly ascii: boolean
-  readonly #lines: readonly string[] | undefined
+  /** Names and values in turn, `Content-Length` included, once they were asked for; empty where some cannot stand so. */
+  #lines: string[] | undefined
+  #ascii = false
   #told: { readonly age: number; readonly ttl: number; readonly lines: string[] } | undefined
 
   constructor(head: PageHead, body: string | Buffer) {
     this.head = head
     this.body = body
-    this.pairs = Object.entries(head.fields)
-    const length = Buffer.byteLength(body)
-    this.ascii = typeof body === 'string' && length === body.length
-    const flat = this.pairs.every(([name, value]) => typeof value === 'string' && name !== 'cache-status')
-    this.#lines = flat ? [...(this.pairs as [string, string][]).flat(), 'content-length', String(length)] : undefined
+  }
+
+  /** Whether the body is text of ASCII alone, which Node writes at less cost when it is told so. Known with the lines. */
+  get ascii(): boolean {
+    return this.#ascii
   }
 
   /**
@@ -42,13 +40,30 @@ export class Page {
    * least cost. `undefined` where that does not do. Spans in milliseconds. `name`: of this cache, the same each time.
    */
   linesAt(age: number, ttl: number, name: string | undefined): string[] | undefined {
-    if (this.#lines === undefined) return undefined
-    const seconds = { age: Math.floor(age / 1_000), ttl: Math.floor(ttl / 1_000) }
-    if (this.#told?.age !== seconds.age || this.#told.ttl !== seconds.ttl) {
-      const status = name === undefined ? [] : ['cache-status', cacheStatus(name, { hit: true, ttl })]
-      this.#told = { ...seconds, lines: [...this.#lines, 'age', String(seconds.age), ...status] }
+    this.#lines ??= this.#flatten()
+    if (this.#lines.length === 0) return undefined
+    const seconds = Math.floor(age / 1_000)
+    const left = Math.floor(ttl / 1_000)
+    if (this.#told?.age !== seconds || this.#told.ttl !== left) {
+      const lines = [...this.#lines, 'age', String(seconds)]
+      if (name !== undefined) lines.push('cache-status', cacheStatus(name, { hit: true, ttl }))
+      this.#told = { age: seconds, ttl: left, lines }
     }
     return this.#told.lines
+  }
+
+  /** Empty where a field has several values, or is to be added to. */
+  #flatten(): string[] {
+    const lines: string[] = []
+    for (const name in this.head.fields) {
+      const value = this.head.fields[name]
+      if (typeof value !== 'string' || name === 'cache-status') return []
+      lines.push(name, value)
+    }
+    const length = Buffer.byteLength(this.body)
+    this.#ascii = length === this.body.length && typeof this.body === 'string'
+    lines.push('content-length', String(length))
+    return lines
   }
 }
 

@@ -36,12 +36,17 @@ import { invalidateAfter, isUnsafe } from './unsafe.js'
 // biome-ignore lint/suspicious/noEmptyInterface: users add the names they register
 export interface ResponseCacheInstances {}
 
+/** On requests that were not answered at once: no decorator, which would cost all others, too. */
+const EXCHANGE: unique symbol = Symbol('larder.response-cache.exchange')
 /** On the options of a route that is looked after. */
 const HANDLED: unique symbol = Symbol('larder.response-cache.handled')
 
 declare module 'fastify' {
   interface FastifyInstance {
     responseCache: ResponseCache & ResponseCacheInstances
+  }
+  interface FastifyRequest {
+    [EXCHANGE]?: Exchange | Posted
   }
   interface FastifyContextConfig {
     /** How the responses of this route are kept by `@larder/response-cache`; `true` as the registration says, `false` not at all. */
@@ -51,15 +56,12 @@ declare module 'fastify' {
 
 type Done = (error?: Error | null, payload?: unknown) => void
 type Hooks = Record<string | symbol, unknown>
-/** Requests that were not answered at once. No decorator, which would cost every request of the application. */
-type Exchanges = WeakMap<FastifyRequest, Exchange | Posted>
 
 const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) => {
   const options = resolveOptions(raw)
   let desk: Desk | undefined
   let needTags: string | undefined
   const routes = new Set<string>()
-  const exchanges: Exchanges = new WeakMap()
   const deskOf = (): Desk => {
     desk ??= open(fastify, options)
     return desk
@@ -72,9 +74,9 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, raw) =>
     const methods = [route.method].flat()
     if (kept) {
       routes.add(route.url)
-      keepRoute(route, methods, options, kept, { deskOf, exchanges })
+      keepRoute(route, methods, options, kept, deskOf)
     }
-    if (route.config?.responseCache !== false && methods.some(isUnsafe)) watchRoute(route, kept, { deskOf, exchanges })
+    if (route.config?.responseCache !== false && methods.some(isUnsafe)) watchRoute(route, kept, deskOf)
     hooks[HANDLED] = true
   })
   fastify.addHook('onReady', async () => {
@@ -129,19 +131,13 @@ function open(fastify: FastifyInstance, options: ResolvedOptions): Desk {
   }
 }
 
-/** What the routes of one registration share. */
-interface Shared {
-  readonly exchanges: Exchanges
-  deskOf(): Desk
-}
-
 /** Adds the hooks of a route whose responses are kept: behind its own, and those of all plugins before. */
 function keepRoute(
   route: FastifyRoute,
   methods: readonly string[],
   options: ResolvedOptions,
   kept: ResolvedRoute,
-  { deskOf, exchanges }: Shared,
+  deskOf: () => Desk,
 ): void {
   const posts = methods.includes('POST') && route.config?.responseCache !== undefined
   if (!methods.includes('GET') && !methods.includes('HEAD') && !posts) return
@@ -155,7 +151,7 @@ function keepRoute(
     const alone = job ? undefined : bypassOf(request, question.control)
     if (!job && !alone && answerLocally({ desk, outlet, question, request, reply, begun })) return
     const exchange = new Exchange({ desk, route: kept, outlet, question, request, reply, begun, handle: done })
-    exchanges.set(request, exchange)
+    request[EXCHANGE] = exchange
     // Whoever the application takes us for.
     if (job?.lead && job.user === own.user) exchange.revalidate(job.lead)
     else if (job) exchange.run({ fwd: 'request' })
@@ -167,19 +163,19 @@ function keepRoute(
     if (method === 'GET' || method === 'HEAD') look(request, reply, done)
     else if (method === 'POST' && posts) {
       const posted = new Posted(deskOf(), kept, request, reply)
-      exchanges.set(request, posted)
+      request[EXCHANGE] = posted
       posted.start(done)
     } else done()
   })
   append(route, 'onError', (request: FastifyRequest, _reply: FastifyReply, _error: Error, done: Done) => {
     outlet.forget(request)
-    const exchange = exchanges.get(request)
+    const exchange = request[EXCHANGE]
     if (exchange instanceof Exchange) exchange.failed = true
     done()
   })
   // What Fastify throws on when it sends must find a promise: thrown into a callback, nobody would catch it.
   append(route, 'onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => {
-    const exchange = exchanges.get(request)
+    const exchange = request[EXCHANGE]
     if (exchange instanceof Posted) return exchange.finish(payload).then(() => payload)
     if (exchange === undefined || exchange.served) return done(null, outlet.leave(request, reply, payload))
     return capture(exchange, payload).catch((error) => {
@@ -190,10 +186,10 @@ function keepRoute(
 }
 
 /** Adds the hook of a route that may change what is kept. */
-function watchRoute(route: FastifyRoute, kept: ResolvedRoute | undefined, { deskOf, exchanges }: Shared): void {
+function watchRoute(route: FastifyRoute, kept: ResolvedRoute | undefined, deskOf: () => Desk): void {
   append(route, 'onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => {
     // What a POST left is newer than what it made void.
-    if (!isUnsafe(request.method) || exchanges.get(request) instanceof Posted) return done(null, payload)
+    if (!isUnsafe(request.method) || request[EXCHANGE] instanceof Posted) return done(null, payload)
     return invalidateAfter(deskOf(), kept, request, reply).then(() => payload)
   })
 }
