@@ -38,7 +38,7 @@ export const responses: Suite = {
       baseline: bare,
       contenders: [hit, ...others],
       goal: 0.9,
-      times: 4_000,
+      times: 10_000,
     })
     const { before, after } = await worker.call('fill', URLS)
     const grown = (after - before) / 1024 ** 2
