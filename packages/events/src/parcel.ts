@@ -56,7 +56,7 @@ export class Parcel {
   #parse(): Opened<Item> {
     if (this.#text === undefined) return { state: 'invalid', reason: this.#fault, issues: NONE }
     try {
-      const payload: unknown = JSON.parse(this.#text, (_name, value) => Object.freeze(value))
+      const payload = deepFreeze(JSON.parse(this.#text))
       return { state: 'valid', item: Object.freeze({ id: this.id, payload, gap: false }) }
     } catch (error) {
       return { state: 'invalid', reason: `it is no JSON: ${messageOf(error)}`, issues: NONE }
@@ -83,6 +83,13 @@ function check(schema: StandardSchema, item: Item): Opened<Item> | Promise<Opene
   } catch (error) {
     return fail(error)
   }
+}
+
+/** Freezes what JSON can say, whole. A reviver of `JSON.parse` would take three times as long. */
+function deepFreeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  for (const name in value) deepFreeze((value as Record<string, unknown>)[name])
+  return Object.freeze(value)
 }
 
 /** What an error says. */
