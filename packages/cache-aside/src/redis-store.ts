@@ -116,7 +116,7 @@ export class RedisStore implements Store {
         for (const node of masters(this.#gate.client)) {
           let cursor = '0'
           do {
-            const [next, found] = await node.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT)
+            const [next, found] = await this.#inTime(node.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT))
             cursor = next
             const keys = found.map((name) => this.#namespace.logicalKey(name.slice(prefix.length))).filter(matches)
             await Promise.all(keys.map((key) => this.#unlink(key)))
@@ -126,6 +126,16 @@ export class RedisStore implements Store {
       },
     })
     return removed
+  }
+
+  /** What goes to one node goes past the gate, whose deadline holds all the same: a Redis that hangs is one that is away (G7). */
+  async #inTime<T>(reply: Promise<T>): Promise<T> {
+    const { deadline } = this.#gate
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${deadline} ms`)), deadline)
+    })
+    return Promise.race([reply, late]).finally(() => clearTimeout(timer))
   }
 
   async #unlink(key: string): Promise<void> {
