@@ -1,24 +1,11 @@
 import { startRedis, startWorker } from '@larder/test-redis'
-import autocannon from 'autocannon'
-import { type Contender, compare } from './harness.js'
+import { CONNECTIONS, compareRoutes } from './http.js'
 import type { Methods } from './responses-apps.js'
 import type { Result, Suite } from './suite.js'
 
-const CONNECTIONS = 50
 const URLS = 100_000
 /** What both layers of a memory-only cache may take at most, with what the process takes beside. */
 const MOST_MB = 200
-
-function contender(name: string, url: string): Contender {
-  return {
-    name,
-    run: async (amount) => {
-      // Its end is noticed at the next sample.
-      const { non2xx, errors } = await autocannon({ url, amount, connections: CONNECTIONS, sampleInt: 5 })
-      if (non2xx + errors > 0) throw new Error(`${name}: ${non2xx} refused, ${errors} failed`)
-    },
-  }
-}
 
 /** Requests a second of a kept page over HTTP, beside a route that returns a constant string; memory under many URLs. */
 export const responses: Suite = {
@@ -28,15 +15,8 @@ export const responses: Suite = {
     const file = new URL('./responses-apps.js', import.meta.url)
     const worker = await startWorker<Methods>(file, { env: { BENCH_REDIS_URL: server.url } })
     const urls = await worker.call('listen')
-    const [bare, hit, ...others] = Object.entries(urls).map(([name, url]) => contender(name, url)) as [
-      Contender,
-      Contender,
-      ...Contender[],
-    ]
-    const results: Result[] = await compare({
+    const results: Result[] = await compareRoutes(urls, {
       name: `a kept page over HTTP, ${CONNECTIONS} connections`,
-      baseline: bare,
-      contenders: [hit, ...others],
       goal: 0.9,
       times: 10_000,
     })
