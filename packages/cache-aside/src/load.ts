@@ -136,7 +136,8 @@ export async function draft(
 ): Promise<Draft> {
   const payload = encodePayload(key, loaded.value, call.codec, options)
   const now = options.namespace.now()
-  const freshUntil = now + (loaded.result.ttl ?? call.ttl * (1 - call.jitter * Math.random()))
+  const { ttl = call.ttl * (1 - call.jitter * Math.random()), skipped } = loaded.result
+  const freshUntil = skipped ? now : now + ttl
   const { staleWhileRevalidate, staleIfError, retain } = { ...call, ...loaded.result.windows }
   const own = [...tagsOf(call.tags, loaded.value), ...loaded.result.tags].map(encodeTag)
   const [, ...nested] = call.implicit
@@ -159,7 +160,7 @@ export async function draft(
   if (strict && tooLarge) throw new ValueTooLargeError(withoutVersion(key), payload.size, options.maxValueBytes)
   return {
     copy: copy ?? plain,
-    bytes: tooLarge || loaded.result.skipped || copy === undefined ? undefined : envelope.bytes,
+    bytes: tooLarge || skipped || copy === undefined ? undefined : envelope.bytes,
     life: Math.max(envelope.staleUntil, envelope.errorUntil, freshUntil + retain) - now,
   }
 }

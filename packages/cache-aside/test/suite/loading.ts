@@ -38,6 +38,7 @@ export function loading(t: Test, site: Site): void {
     }
     t.equal(skipped.calls, 4)
     t.equal(await cache.has('skipped'), false)
+    t.ok((await cache.entry('skipped', ({ skip }) => skip())).ttl <= 0, 'what is not kept is not fresh for any time')
     t.equal(await codeOf(cache.getOrSet('bad', ({ setTtl }) => setTtl(-1))), 'LARDER_INVALID_OPTION')
     t.equal(await codeOf(cache.getOrSet('bad', ({ addTags }) => addTags(''))), 'LARDER_INVALID_KEY')
   })
