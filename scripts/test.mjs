@@ -25,9 +25,9 @@ await findPrometheus()
 env.LARDER_FAKETIME = (await faketime()) ?? ''
 if (testsShop()) env.LARDER_CHROMIUM = (await chromium()) ?? ''
 forgetCounts()
-forgetRemovedTests()
 say('Building')
 const builds = await build(['--continue=dependencies-successful', ...args], env)
+forgetRemovedTests()
 const servers = await sharedServers()
 say('Testing')
 const tests = await runTests()
@@ -45,7 +45,7 @@ function forgetCounts() {
   for (const { folder } of workspacePackages()) rmSync(join(folder, '.tap/summary.json'), { force: true })
 }
 
-/** tsc leaves the compiled form of a test that was removed or renamed, and tap would run it for ever. */
+/** tsc, or turbo's cache, leaves the compiled form of a test that was removed or renamed, and tap would run it for ever. */
 function forgetRemovedTests() {
   for (const { folder } of workspacePackages().filter(({ folder }) => existsSync(join(folder, 'dist-test')))) {
     const compiled = readdirSync(join(folder, 'dist-test'), { recursive: true }).filter((name) => name.endsWith('.js'))
