@@ -51,17 +51,21 @@ export const processes: Suite = {
     ]
     for (const [name, change] of changes) {
       const lags: number[] = []
+      const hearing: number[] = []
       for (let i = 0; i < WRITES; i++) {
         await a.call('read', 'watched', i)
         await a.call('read', 'watched', i)
         const seen = a.call('watch', 'watched', i + 1)
         const told = await change(i + 1)
-        lags.push((await seen) - told)
+        const { heard, served } = await seen
+        hearing.push(heard - told)
+        lags.push(served - told)
       }
       const median = quantile(lags, 0.5)
+      // Often it has heard before the other one has the answer to its command.
       results.push({
         name: `until another process serves the new state after ${name}, median and maximum`,
-        value: `${median.toFixed(2)} ms, ${Math.max(...lags).toFixed(2)} ms`,
+        value: `${median.toFixed(2)} ms, ${Math.max(...lags).toFixed(2)} ms; it had heard after ${quantile(hearing, 0.5).toFixed(2)} ms`,
         goal: '<= 1 ms',
         reached: median <= 1,
       })

@@ -24,12 +24,15 @@ const methods = {
   },
   read: async (key: string, value: number): Promise<unknown> =>
     app.cache.getOrSet(key, async () => value, { tags: ['t'] }),
-  /** Reads until the value is the one that is expected; answers when that was. */
-  watch: async (key: string, value: number): Promise<number> => {
+  /** Waits until the copy that it has may not be served any more, then reads until the value is the one that is expected: when that was. */
+  watch: async (key: string, value: number): Promise<{ heard: number; served: number }> => {
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+    while (app.cache.peek(key) !== undefined) await turn()
+    const heard = machineTime()
     for (;;) {
       const read = await app.cache.getOrSet(key, async () => value, { tags: ['t'] })
-      if (read === value) return machineTime()
-      await new Promise((resolve) => setImmediate(resolve))
+      if (read === value) return { heard, served: machineTime() }
+      await turn()
     }
   },
   /** These answer with when they were told done. */
