@@ -2,30 +2,12 @@ import { type Clock, type Epochs, type Feed, type Key, logicalKey, type Namespac
 import type { Call } from './call-options.js'
 import { cacheChannel, publish } from './channel.js'
 import { type Copy, freshnessOf, type State, suits } from './copy.js'
+import type { EngineParts } from './engine-parts.js'
 import type { Fifo } from './fifo.js'
 import type { Outcome } from './flight.js'
-import type { DraftOptions, Load } from './load.js'
+import type { Load } from './load.js'
 import type { Start } from './loading.js'
-import type { Loads } from './loads.js'
-import type { Memory } from './memory.js'
-import { type Found, type FreshValue, isStraight, NOT_FRESH, type Reader } from './reader.js'
-import type { Store } from './store.js'
-
-/** What one registration is made of; its child namespaces share it. */
-export interface EngineParts {
-  readonly namespace: Namespace
-  readonly store: Store
-  readonly memory: Memory | undefined
-  readonly reader: Reader
-  readonly loads: Loads
-  readonly draft: DraftOptions
-  /** Milliseconds that a lease holds without renewal. */
-  readonly lease: number
-  /** Names of child namespaces, for whoever asks for the state: the first hundred. */
-  readonly children: Set<string>
-  /** Throws when nobody could invalidate tags. */
-  requireTags(): void
-}
+import { type Found, type FreshValue, isStraight, NOT_FRESH } from './reader.js'
 
 /** The keys that no copy answers, each once: its logical key, and where its value goes first; and where one is asked for again. */
 export interface Missing {

@@ -1,12 +1,12 @@
 import { Breaker, Gate, type RedisEvent, redisChannel } from '@larder/core'
-import { pollUntil, startCluster, startProxy } from '@larder/test-redis'
+import { pollUntil, start, startCluster, startProxy } from '@larder/test-redis'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { gateOf, serverOf } from './gates.js'
+import { gateOf } from './gates.js'
 import { client, Journal } from './setup.js'
 
 t.test('a breaker is one a client, for all who use it', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server)
   const names = ['ready', 'close', 'end', 'error'] as const
   const listeners = () => names.map((name) => redis.listenerCount(name))
@@ -25,7 +25,7 @@ t.test('a breaker is one a client, for all who use it', async (t) => {
 })
 
 t.test('a lost connection opens the breaker; all recoveries run before it closes', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server, { retryStrategy: () => 10 })
   const { gate } = await gateOf(t, redis)
   const { breaker } = gate
@@ -64,7 +64,7 @@ t.test('a lost connection opens the breaker; all recoveries run before it closes
 })
 
 t.test('a failure during a recovery keeps the breaker open', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server))
   const { breaker } = gate
   let runs = 0
@@ -80,7 +80,7 @@ t.test('a failure during a recovery keeps the breaker open', async (t) => {
 })
 
 t.test('booting does not wait for a dead Redis longer than it is told', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   await server.kill()
   const redis = client(t, server, { retryStrategy: () => 50 })
   const gate = new Gate(redis, { deadline: 300, log: new Journal() })
@@ -98,7 +98,7 @@ t.test('booting does not wait for a dead Redis longer than it is told', async (t
 })
 
 t.test('a Redis that takes connections and says nothing costs one deadline when booting', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   await server.pause()
   const gate = new Gate(client(t, server), { deadline: 100, log: new Journal() })
   t.teardown(() => gate.close())
@@ -112,7 +112,7 @@ t.test('a Redis that takes connections and says nothing costs one deadline when 
 })
 
 t.test('the first commands of a client that is not connected yet wait for it', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server, { lazyConnect: true })
   t.equal(redis.status, 'wait')
   const gate = new Gate(redis, { deadline: 5_000, log: new Journal() })
@@ -123,7 +123,7 @@ t.test('the first commands of a client that is not connected yet wait for it', a
 })
 
 t.test('a client that backs off connects at once when it is known that Redis is there', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server, { retryStrategy: () => 3_600_000 })
   const { gate } = await gateOf(t, redis)
   await server.kill()
@@ -137,7 +137,7 @@ t.test('a client that backs off connects at once when it is known that Redis is 
 })
 
 t.test('a client without an error listener gets one that logs once', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = new Redis(server.port, server.host, { retryStrategy: () => 10 })
   t.teardown(() => redis.disconnect())
   const log = new Journal()
@@ -177,7 +177,7 @@ t.test('a Cluster is up when all of its masters answer', async (t) => {
 })
 
 t.test('slow is not away: answers within the deadline are waited for', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const proxy = await startProxy(server)
   t.teardown(() => proxy.stop())
   const redis = new Redis(proxy.url)

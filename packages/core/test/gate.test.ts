@@ -1,8 +1,8 @@
 import { Gate, isCluster, loadScript, masters, type Reply } from '@larder/core'
-import { pollUntil, sharedCluster } from '@larder/test-redis'
+import { pollUntil, sharedCluster, start } from '@larder/test-redis'
 import type { Redis } from 'ioredis'
 import t from 'tap'
-import { gateOf, listenersOf, serverOf } from './gates.js'
+import { gateOf, listenersOf } from './gates.js'
 import { busy, client, Journal } from './setup.js'
 
 const ENSURE = loadScript(new URL('../dist/epoch/epochs.js', import.meta.url).href, './ensure.lua')
@@ -13,7 +13,7 @@ function written(redis: Redis): number {
 }
 
 t.test('a lone command is written at once, further ones of the turn together by the next microtask', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   for (const enableAutoPipelining of [false, true]) {
     const redis = client(t, server, { enableAutoPipelining })
     const { gate } = await gateOf(t, redis)
@@ -31,7 +31,7 @@ t.test('a lone command is written at once, further ones of the turn together by 
 })
 
 t.test('by rounds, commands of several turns share a write; the first of a round is written at once', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server)
   const gate = new Gate(redis, { deadline: 5_000, log: new Journal(), together: 'round' })
   t.teardown(() => gate.close())
@@ -56,7 +56,7 @@ t.test('by rounds, commands of several turns share a write; the first of a round
 })
 
 t.test('nothing is held back for a reply', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server)
   const { gate } = await gateOf(t, redis)
   await server.pause()
@@ -70,7 +70,7 @@ t.test('nothing is held back for a reply', async (t) => {
 })
 
 t.test('commands take effect in the order in which they were called, over turns and batches', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   for (const enableAutoPipelining of [false, true]) {
     const { gate } = await gateOf(t, client(t, server, { enableAutoPipelining }))
     const key = `order ${enableAutoPipelining}`
@@ -91,7 +91,7 @@ t.test('commands take effect in the order in which they were called, over turns 
 })
 
 t.test('a GET is shared by all who ask before it is written, and by nobody later', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server))
   await server.cli('SET', 'key', 'old')
   await server.resetCommandCounts()
@@ -108,7 +108,7 @@ t.test('a GET is shared by all who ask before it is written, and by nobody later
 })
 
 t.test('GETs of one turn go out as MGETs of 25 keys, and what is no string is nothing', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server, { keyPrefix: 'prefix:' })
   const { gate } = await gateOf(t, redis)
   const keys = Array.from({ length: 60 }, (_, i) => `key ${i}`)
@@ -124,14 +124,14 @@ t.test('GETs of one turn go out as MGETs of 25 keys, and what is no string is no
 })
 
 t.test('a GET of the same turn sees what was written before it', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server))
   const [, , read] = await Promise.all([gate.call('ping', []), gate.call('set', ['key', 'value']), gate.get('key')])
   t.equal(String(read), 'value')
 })
 
 t.test('GETs of one turn reject at the deadline, each of them', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server), 100)
   await server.pause()
   const outcomes = await Promise.allSettled(Array.from({ length: 40 }, (_, i) => gate.get(`key ${i}`)))
@@ -140,7 +140,7 @@ t.test('GETs of one turn reject at the deadline, each of them', async (t) => {
 })
 
 t.test('a GET that was held back by an open breaker is not remembered for later callers', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server, { lazyConnect: true })
   const gate = new Gate(redis, { deadline: 5_000, log: new Journal() })
   t.teardown(() => gate.close())
@@ -154,7 +154,7 @@ t.test('a GET that was held back by an open breaker is not remembered for later 
 })
 
 t.test('a command rejects at the deadline, opens the breaker, and tells of its late reply', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate, log } = await gateOf(t, client(t, server), 100)
   await server.pause()
   const late = new Promise<Reply>((resolve) => {
@@ -185,7 +185,7 @@ t.test('a command rejects at the deadline, opens the breaker, and tells of its l
 })
 
 t.test('the deadline holds for each of many commands, also of a batch', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server), 100)
   await server.pause()
   const started = performance.now()
@@ -202,7 +202,7 @@ t.test('the deadline holds for each of many commands, also of a batch', async (t
 })
 
 t.test('a stall of our own is not held against Redis', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server), 50)
   const answer = gate.call('ping', [])
   busy(300)
@@ -211,7 +211,7 @@ t.test('a stall of our own is not held against Redis', async (t) => {
 })
 
 t.test('a script is sent by its hash, and in full where the server does not know it', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server))
   const run = (tag: string) => gate.run(ENSURE, ['{s}:clock', `{s}:t:${tag}`], [0, 1000, 5000])
   await server.resetCommandCounts()
@@ -229,7 +229,7 @@ t.test('a script is sent by its hash, and in full where the server does not know
 })
 
 t.test('what Redis says no to is told as it is; that it cannot write opens the breaker', async (t) => {
-  const [server, primary] = await Promise.all([serverOf(t), serverOf(t)])
+  const [server, primary] = await Promise.all([start(t), start(t)])
   const { gate } = await gateOf(t, client(t, server))
   await server.cli('LPUSH', 'list', 1)
   await t.rejects(gate.get('list'), { name: 'ReplyError', message: /^WRONGTYPE/ })
@@ -243,7 +243,7 @@ t.test('what Redis says no to is told as it is; that it cannot write opens the b
 })
 
 t.test('replies are bytes', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const { gate } = await gateOf(t, client(t, server))
   const bytes = Buffer.from([0, 255, 128, 13, 10])
   await gate.call('set', ['bytes', bytes])
@@ -271,7 +271,7 @@ t.test('on Cluster commands and scripts reach whoever has the key', async (t) =>
 })
 
 t.test('a closed gate answers whoever still waits, and leaves no timer', async (t) => {
-  const server = await serverOf(t)
+  const server = await start(t)
   const redis = client(t, server)
   const { gate } = await gateOf(t, redis, 60_000)
   await server.pause()

@@ -1,14 +1,7 @@
 import { Gate } from '@larder/core'
-import { pollUntil, type RedisServer, startRedis } from '@larder/test-redis'
+import { pollUntil, type RedisServer } from '@larder/test-redis'
 import type { Redis } from 'ioredis'
 import { Journal, type T } from './setup.js'
-
-/** A server that ends with the test. */
-export async function serverOf(t: T): Promise<RedisServer> {
-  const server = await startRedis()
-  t.teardown(() => server.stop())
-  return server
-}
 
 /** A gate that is up and ends with the test. */
 export async function gateOf(t: T, redis: Redis, deadline = 250): Promise<{ gate: Gate; log: Journal }> {

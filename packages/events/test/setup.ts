@@ -1,18 +1,8 @@
 import events, { type Events, type EventsOptions } from '@larder/events'
-import {
-  type RedisServer,
-  type Site as SharedSite,
-  sitesOf,
-  startProxy,
-  startRedis,
-  type T,
-  type TcpProxy,
-  uniqueNamespace,
-} from '@larder/test-redis'
+import { type Site as SharedSite, sitesOf, type T, uniqueNamespace } from '@larder/test-redis'
 import fastify, { type FastifyInstance } from 'fastify'
-import { Redis } from 'ioredis'
 
-export { client, codeOf, type T } from '@larder/test-redis'
+export { behind, client, codeOf, far, start, type T } from '@larder/test-redis'
 
 /** An application with events, as one process has it: with a client of its own. */
 export interface Opened {
@@ -69,26 +59,4 @@ export const positive = {
       typeof value === 'number' && value > 0 ? { value } : { issues: [{ message: 'not a number over 0' }] },
     types: undefined as { input: number; output: number } | undefined,
   },
-}
-
-/** A server of the test's own. */
-export async function start(t: T): Promise<RedisServer> {
-  const server = await startRedis()
-  t.teardown(() => server.stop())
-  return server
-}
-
-/** A proxy before it. */
-export async function behind(t: T, server: RedisServer): Promise<TcpProxy> {
-  const proxy = await startProxy(server)
-  t.teardown(() => proxy.stop())
-  return proxy
-}
-
-/** A client that reaches the server through the proxy. */
-export function far(t: T, proxy: TcpProxy): Redis {
-  const redis = new Redis(proxy.url, { retryStrategy: () => 20 })
-  redis.on('error', () => {})
-  t.teardown(() => redis.disconnect())
-  return redis
 }

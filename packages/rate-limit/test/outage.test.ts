@@ -1,9 +1,9 @@
 import { rateLimitChannel } from '@larder/rate-limit'
-import { pollUntil, type RedisServer, startRedis } from '@larder/test-redis'
+import { pollUntil, start } from '@larder/test-redis'
 import type { FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { ask, client, open, statuses, type T } from './setup.js'
+import { ask, client, open, statuses } from './setup.js'
 
 const DEADLINE = 150
 /** What a loaded machine may add. */
@@ -11,12 +11,6 @@ const GRACE = 400
 
 const unhandled: unknown[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason))
-
-async function start(t: T): Promise<RedisServer> {
-  const server = await startRedis()
-  t.teardown(() => server.stop())
-  return server
-}
 
 t.test('with Redis silent a request is answered within the deadline, limited by its process', async (t) => {
   const server = await start(t)

@@ -20,6 +20,6 @@ export {
   startShared,
 } from './shared.js'
 export { type Site, type SiteOptions, sitesOf } from './sites.js'
-export { client, codeOf, type T } from './test-client.js'
+export { behind, client, codeOf, far, start, type T } from './test-client.js'
 export { type AnyMethods, startWorker, type Worker, type WorkerOptions } from './worker.js'
 export { serveWorker, type WorkerMethods, type WorkerService, type WorkerServiceOptions } from './worker-service.js'

@@ -1,20 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { pollUntil, type RedisServer, startProxy, startRedis } from '@larder/test-redis'
+import { behind, far, pollUntil, start } from '@larder/test-redis'
 import type { WriteBehindEvent } from '@larder/write-behind'
-import { Redis } from 'ioredis'
 import t from 'tap'
-import { client, codeOf, gate, Ledger, leftOn, open, type T, unsent } from './setup.js'
+import { client, codeOf, gate, Ledger, leftOn, open, unsent } from './setup.js'
 
 const DEADLINE = 250
 
 const unhandled: unknown[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason))
-
-async function start(t: T): Promise<RedisServer> {
-  const server = await startRedis()
-  t.teardown(() => server.stop())
-  return server
-}
 
 /** How long a call takes, and how it ends. */
 async function timed(promise: Promise<unknown>): Promise<{ code: string | undefined; took: number }> {
@@ -57,12 +50,8 @@ t.test('with Redis silent increments are kept within the deadline, and counted o
 
 t.test('an increment whose answer was lost is counted once, also when its batch was flushed meanwhile', async (t) => {
   const server = await start(t)
-  const proxy = await startProxy(server)
-  t.teardown(() => proxy.stop())
-  const far = new Redis(proxy.url, { retryStrategy: () => 20 })
-  far.on('error', () => {})
-  t.teardown(() => far.disconnect())
-  const one = await open(t, { redis: far, deadline: DEADLINE })
+  const proxy = await behind(t, server)
+  const one = await open(t, { redis: far(t, proxy), deadline: DEADLINE })
   const other = await open(t, { redis: client(t, server), namespace: one.namespace })
   const ledger = new Ledger<number>()
   const views = one.writeBehind.counter('views', { flush: false })
@@ -94,12 +83,8 @@ t.test('an increment whose answer was lost is counted once, also when its batch 
 
 t.test('a put whose answer was lost is there once', async (t) => {
   const server = await start(t)
-  const proxy = await startProxy(server)
-  t.teardown(() => proxy.stop())
-  const far = new Redis(proxy.url, { retryStrategy: () => 20 })
-  far.on('error', () => {})
-  t.teardown(() => far.disconnect())
-  const { writeBehind } = await open(t, { redis: far, deadline: DEADLINE })
+  const proxy = await behind(t, server)
+  const { writeBehind } = await open(t, { redis: far(t, proxy), deadline: DEADLINE })
   const ledger = new Ledger<number[]>()
   const log = writeBehind.queue<number>('log', { flush: ledger.flush })
   await log.put('k', 0)
